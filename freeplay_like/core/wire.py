@@ -1,0 +1,72 @@
+"""JSON in and out: the one codec that the journal, delivery, intake and store share.
+
+attrs classes are encoded and decoded by msgspec as they are: validators run, unknown fields are ignored (an
+older reader takes a newer writer's records), and a wrong type is named by its path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias, TypeVar
+
+import attrs
+import msgspec
+
+JsonValue: TypeAlias = object
+"""Any JSON value: None, bool, int, float, str, list or dict of them. `object`, so that it is looked into
+before it is used."""
+
+JsonObject: TypeAlias = dict[str, object]
+"""A JSON object."""
+
+T = TypeVar("T")
+
+_encoder = msgspec.json.Encoder()
+_decoders: dict[type, msgspec.json.Decoder[object]] = {}
+
+
+class WireError(ValueError):
+    """The bytes are not the JSON that was expected; the message names the field."""
+
+
+def _without_surrogates(value: object) -> object:
+    """The same value with every lone surrogate replaced by U+FFFD: half an emoji is no reason to lose a record."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    kind = type(value)
+    if attrs.has(kind):
+        return {field.name: _without_surrogates(getattr(value, field.name)) for field in attrs.fields(kind)}
+    if isinstance(value, Mapping):
+        return {str(_without_surrogates(str(k))): _without_surrogates(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_surrogates(item) for item in value]
+    if attrs.has(type(value)):
+        return {field.name: _without_surrogates(getattr(value, field.name)) for field in attrs.fields(type(value))}
+    return value
+
+
+def to_wire(value: object) -> bytes:
+    """JSON bytes of attrs values and plain JSON.
+
+    A pair of surrogates becomes its character, a lone one (a model can emit half an emoji) U+FFFD. A value that
+    JSON cannot hold is written as its `repr`: a record is never lost for what a caller put into its metadata.
+    """
+    try:
+        return _encoder.encode(value)
+    except (UnicodeEncodeError, TypeError):
+        return msgspec.json.encode(_without_surrogates(value), enc_hook=repr)
+
+
+def from_wire(data: bytes | str, kind: type[T]) -> T:
+    """One value of `kind` (an attrs class, or a plain JSON type).
+
+    Raises:
+        WireError: not JSON, too deeply nested, or not of that shape; names the field.
+    """
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders.setdefault(kind, msgspec.json.Decoder(kind))
+    try:
+        return decoder.decode(data)  # type: ignore[return-value]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as exc:
+        raise WireError(str(exc) or type(exc).__name__) from exc

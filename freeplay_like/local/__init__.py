@@ -1,0 +1,1 @@
+"""A model, or something that stands in for one, on this machine."""

@@ -1,0 +1,1 @@
+"""Prompts: where templates come from."""

@@ -1,0 +1,1 @@
+"""The logging backend: receives records, keeps them, and shows them."""

@@ -1,0 +1,1 @@
+"""The store: tables, and the questions that may be asked of them."""
