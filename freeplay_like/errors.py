@@ -153,10 +153,6 @@ class StreamInterrupted(StreamError):
     """The provider ended the stream without saying that it was finished."""
 
 
-class IncompleteResponse(StreamError):
-    """A complete answer was asked for, and what came is cut off or refused."""
-
-
 # --- the backend ------------------------------------------------------------------------------------------
 
 

@@ -7,9 +7,8 @@ older reader takes a newer writer's records), and a wrong type is named by its p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
-import attrs
 import msgspec
 
 JsonValue: TypeAlias = object
@@ -18,6 +17,8 @@ before it is used."""
 
 JsonObject: TypeAlias = dict[str, object]
 """A JSON object."""
+
+MAX_DEPTH: Final = 100
 
 T = TypeVar("T")
 
@@ -29,19 +30,19 @@ class WireError(ValueError):
     """The bytes are not the JSON that was expected; the message names the field."""
 
 
-def _without_surrogates(value: object) -> object:
-    """The same value with every lone surrogate replaced by U+FFFD: half an emoji is no reason to lose a record."""
+def _mended(value: object, depth: int = 0) -> object:
+    """The same value as plain JSON can hold it: lone surrogates replaced, keys made text, nesting cut short."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    kind = type(value)
-    if attrs.has(kind):
-        return {field.name: _without_surrogates(getattr(value, field.name)) for field in attrs.fields(kind)}
+    if depth > MAX_DEPTH:
+        return f"<nested deeper than {MAX_DEPTH}>"
+    fields = getattr(type(value), "__attrs_attrs__", None)
+    if fields is not None:
+        return {field.name: _mended(getattr(value, field.name), depth + 1) for field in fields}
     if isinstance(value, Mapping):
-        return {str(_without_surrogates(str(k))): _without_surrogates(v) for k, v in value.items()}
+        return {str(_mended(str(k))): _mended(v, depth + 1) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_without_surrogates(item) for item in value]
-    if attrs.has(type(value)):
-        return {field.name: _without_surrogates(getattr(value, field.name)) for field in attrs.fields(type(value))}
+        return [_mended(item, depth + 1) for item in value]
     return value
 
 
@@ -49,12 +50,13 @@ def to_wire(value: object) -> bytes:
     """JSON bytes of attrs values and plain JSON.
 
     A pair of surrogates becomes its character, a lone one (a model can emit half an emoji) U+FFFD. A value that
-    JSON cannot hold is written as its `repr`: a record is never lost for what a caller put into its metadata.
+    JSON cannot hold is written as its `repr`, nesting is cut at `MAX_DEPTH`: a record is never lost for what a caller
+    put into its metadata.
     """
     try:
         return _encoder.encode(value)
-    except (UnicodeEncodeError, TypeError):
-        return msgspec.json.encode(_without_surrogates(value), enc_hook=repr)
+    except (UnicodeEncodeError, TypeError, RecursionError):
+        return msgspec.json.encode(_mended(value), enc_hook=repr)
 
 
 def from_wire(data: bytes | str, kind: type[T]) -> T:

@@ -101,6 +101,18 @@ class Flavor(Protocol):
         """What the wire format cannot do without, for those who say nothing."""
         ...
 
+    def check(self) -> None:
+        """Say early what `open` would say: no key.
+
+        Raises:
+            APIKeyMissingError: the provider wants a key and none was given.
+        """
+        ...
+
+    def warm(self) -> None:
+        """Load the provider's client now, so that the first call does not pay for it (1 to 2.5 s)."""
+        ...
+
     def format(self, messages: Sequence[Message], parameters: Parameters, *, is_stream: bool) -> Request:
         """The request in the provider's words. Pure.
 

@@ -19,6 +19,10 @@ class PromptSource(Protocol):
         """
         ...
 
+    def at_hand(self, project_id: str, name: str, environment: str) -> PromptTemplate | None:
+        """The same template where it can be had at once, without any I/O; None where `get` has to be called."""
+        ...
+
     def close(self) -> None:
         """Let go of connections."""
         ...

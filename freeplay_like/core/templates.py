@@ -1,0 +1,345 @@
+"""Prompt templates: messages with variables in them, and what belongs to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Literal, Protocol, cast, get_args
+
+import attrs
+
+from freeplay_like.core import fstring, mustache
+from freeplay_like.core.interpolation import (
+    LimitProblem,
+    Rendering,
+    SyntaxProblem,
+    ValueProblem,
+    check_length,
+    is_mapping,
+)
+from freeplay_like.core.messages import Message, Role
+from freeplay_like.core.records import TemplateRef, TemplateSource
+from freeplay_like.core.wire import JsonObject, JsonValue
+from freeplay_like.errors import MissingVariablesError, TemplateError, TemplateSyntaxError
+
+Syntax = Literal["mustache", "fstring", "none"]
+"""How variables are written in a template's text.
+
+- mustache: `{{name}}`, sections and comments, see `core.mustache`
+- fstring: `{name}` and nothing more; `{{` and `}}` are braces
+- none: the text is sent as it is
+"""
+
+SYNTAXES: Final[tuple[str, ...]] = get_args(Syntax)
+
+TEMPLATE_ROLES: Final = ("system", "developer", "user", "assistant")
+"""The roles a template can give a message; answers of tools only come up in a conversation."""
+
+FORMAT_VERSION: Final = 3
+"""The number that Freeplay's template JSON carries for messages of this shape (read from its client 0.6.1)."""
+
+
+@attrs.frozen
+class HistorySlot:
+    """Where the conversation so far goes."""
+
+
+@attrs.frozen(kw_only=True)
+class TemplateMessage:
+    """A message whose content has variables in it."""
+
+    role: Role
+    content: str
+
+
+class _Compiled(Protocol):
+    """A parsed text of any syntax."""
+
+    @property
+    def required(self) -> tuple[str, ...]: ...
+
+    @property
+    def optional(self) -> tuple[str, ...]: ...
+
+    def render(self, data: Mapping[str, JsonValue], rendering: Rendering) -> str: ...
+
+
+_PARSERS: Final[Mapping[Syntax, Callable[[str], _Compiled]]] = {
+    "mustache": mustache.parse,
+    "fstring": fstring.parse,
+    "none": fstring.parse_none,
+}
+
+
+@attrs.frozen(kw_only=True)
+class PromptTemplate:
+    """One immutable version of a prompt, checked and parsed when it is made.
+
+    `version` is the label people read ("3"); `parameters` are without the model; `flavor_name` is the wire format the
+    template was written for. None means "not said" everywhere.
+
+    Raises:
+        TemplateSyntaxError: a text does not parse; names template, message (counted from 1), line and column.
+        TemplateError: an unknown role or syntax, or more than one history slot.
+    """
+
+    name: str
+    messages: tuple[TemplateMessage | HistorySlot, ...]
+    syntax: Syntax = "mustache"
+    project_id: str | None = None
+    template_id: str | None = None
+    version_id: str | None = None
+    version: str | None = None
+    environment: str | None = None
+    provider: str | None = None
+    flavor_name: str | None = None
+    model: str | None = None
+    parameters: JsonObject = attrs.field(factory=dict)
+    tools: JsonValue = None
+    output_schema: JsonValue = None
+    source: TemplateSource = "inline"
+    _compiled: tuple[_Compiled | None, ...] = attrs.field(init=False, eq=False, repr=False)
+
+    @_compiled.default
+    def _compile(self) -> tuple[_Compiled | None, ...]:
+        if self.syntax not in SYNTAXES:
+            known = ", ".join(SYNTAXES)
+            raise TemplateError(f"{self._label} has syntax {self.syntax!r}; known: {known}", template=self.name)
+        slots = sum(isinstance(message, HistorySlot) for message in self.messages)
+        if slots > 1:
+            raise TemplateError(f"{self._label} has {slots} history slots; keep one", template=self.name)
+        return tuple(self._compile_message(number, message) for number, message in enumerate(self.messages, 1))
+
+    def _compile_message(self, number: int, message: TemplateMessage | HistorySlot) -> _Compiled | None:
+        if isinstance(message, HistorySlot):
+            return None
+        where = f"{self._label}, message {number}"
+        if message.role not in TEMPLATE_ROLES:
+            known = ", ".join(TEMPLATE_ROLES)
+            raise TemplateError(f"{where} has role {message.role!r}; known: {known}", template=self.name)
+        try:
+            check_length(message.content)
+            return _PARSERS[self.syntax](message.content)
+        except SyntaxProblem as exc:
+            line, column = _position(message.content, exc.offset)
+            raise TemplateSyntaxError(f"{where}, line {line}:{column}: {exc}", template=self.name) from exc
+        except LimitProblem as exc:
+            raise TemplateSyntaxError(f"{where}: {exc}", template=self.name) from exc
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The top-level names a caller has to give, in order of first appearance.
+
+        A name that only sections ask for, or that only stands inside sections, is not among them: whether it is
+        needed depends on the values, and rendering tells. `optional_variables` has those.
+        """
+        return _distinct(name for compiled in self._compiled if compiled for name in compiled.required)
+
+    @property
+    def optional_variables(self) -> tuple[str, ...]:
+        """The other top-level names that the template may look at, in order of first appearance."""
+        required = self.variables
+        names = _distinct(name for compiled in self._compiled if compiled for name in compiled.optional)
+        return tuple(name for name in names if name not in required)
+
+    @property
+    def ref(self) -> TemplateRef:
+        """What a record keeps of the template."""
+        return TemplateRef(
+            name=self.name,
+            template_id=self.template_id,
+            version_id=self.version_id,
+            version=self.version,
+            environment=self.environment,
+            source=self.source,
+        )
+
+    def render(self, variables: Mapping[str, JsonValue], history: Sequence[Message] = ()) -> tuple[Message, ...]:
+        """The messages with variables filled in and the history in its slot, or at the end where there is none.
+
+        Only the template's own text is rendered: neither values nor history are looked into. A system message of the
+        history gives way to the template's own. Variables that the template does not use are allowed.
+
+        Raises:
+            MissingVariablesError: lists every name that was looked for and found nowhere, over all messages.
+            TemplateError: a value is None or not data; names the variable.
+            TemplateSyntaxError: the text would be longer than allowed.
+        """
+        if not is_mapping(variables):
+            raise TemplateError(
+                f"variables of {self._label} must be a mapping of names to values, not {type(variables).__name__}",
+                template=self.name,
+            )
+        rendering = Rendering()
+        rendered: list[Message] = []
+        for message, compiled in zip(self.messages, self._compiled, strict=True):
+            if isinstance(message, HistorySlot) or compiled is None:
+                rendered.extend(self._heard(history))
+            else:
+                content = self._render_message(compiled, variables, rendering)
+                rendered.append(Message(role=message.role, content=content))
+        if rendering.missing:
+            raise self._missing(tuple(rendering.missing), variables)
+        if HistorySlot() not in self.messages:
+            rendered.extend(self._heard(history))
+        return tuple(rendered)
+
+    def _heard(self, history: Sequence[Message]) -> Iterable[Message]:
+        own = any(isinstance(message, TemplateMessage) and message.role == "system" for message in self.messages)
+        return (message for message in history if not (own and message.role == "system"))
+
+    def _render_message(self, compiled: _Compiled, variables: Mapping[str, JsonValue], rendering: Rendering) -> str:
+        try:
+            return compiled.render(variables, rendering)
+        except ValueProblem as exc:
+            raise TemplateError(f"{self._label}: {exc}", template=self.name, variables=[exc.variable]) from exc
+        except LimitProblem as exc:
+            raise TemplateSyntaxError(f"{self._label}: {exc}", template=self.name) from exc
+
+    def _missing(self, names: tuple[str, ...], variables: Mapping[str, JsonValue]) -> MissingVariablesError:
+        word = "variable" if len(names) == 1 else "variables"
+        listed = ", ".join(map(repr, names))
+        return MissingVariablesError(
+            f"no value for {word} {listed} in {self._label}; given: {[str(name) for name in variables]}",
+            template=self.name,
+            variables=names,
+        )
+
+    @property
+    def _label(self) -> str:
+        version = "" if self.version is None else f" version {self.version}"
+        return f"template {self.name!r}{version}"
+
+    @classmethod
+    def from_wire(cls, obj: JsonObject, *, source: TemplateSource) -> PromptTemplate:
+        """A template out of Freeplay's v2 template JSON, with our optional fields `syntax` and `version`.
+
+        Raises:
+            TemplateError: a field is not of the shape it has there; names the field.
+        """
+        wire = _Wire(obj)
+        metadata = wire.inside("metadata")
+        parameters = metadata.fields("params")
+        model = parameters.pop("model", None)
+        return cls(
+            name=wire.name,
+            messages=tuple(wire.message(index, item) for index, item in enumerate(wire.listed("content"))),
+            syntax=cast("Syntax", wire.text("syntax") or "mustache"),
+            project_id=wire.text("project_id"),
+            template_id=wire.text("prompt_template_id"),
+            version_id=wire.text("prompt_template_version_id"),
+            version=wire.text("version") or wire.text("version_name"),
+            environment=wire.text("environment"),
+            provider=metadata.text("provider"),
+            flavor_name=metadata.text("flavor"),
+            model=metadata.text("model") or (None if model is None else str(model)),
+            parameters=parameters,
+            tools=obj.get("tool_schema"),
+            output_schema=obj.get("output_schema"),
+            source=source,
+        )
+
+    def to_wire(self) -> JsonObject:
+        """Freeplay's v2 template JSON, with our optional fields `syntax` and `version`. `source` stays here."""
+        return {
+            "prompt_template_id": self.template_id,
+            "prompt_template_version_id": self.version_id,
+            "prompt_template_name": self.name,
+            "format_version": FORMAT_VERSION,
+            "project_id": self.project_id,
+            "environment": self.environment,
+            "content": [_message_to_wire(message) for message in self.messages],
+            "metadata": {
+                "provider": self.provider,
+                "flavor": self.flavor_name,
+                "model": self.model,
+                "params": dict(self.parameters),
+                "provider_info": None,
+            },
+            "tool_schema": self.tools,
+            "output_schema": self.output_schema,
+            "version_name": self.version,
+            "version_description": "",
+            "syntax": self.syntax,
+            "version": self.version,
+        }
+
+
+def _distinct(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def _position(text: str, offset: int) -> tuple[int, int]:
+    """Line and column of an offset, both counted from 1."""
+    line_start = text.rfind("\n", 0, offset) + 1
+    return text.count("\n", 0, offset) + 1, offset - line_start + 1
+
+
+# --- the wire ---------------------------------------------------------------------------------------------
+
+
+def _message_to_wire(message: TemplateMessage | HistorySlot) -> JsonObject:
+    if isinstance(message, HistorySlot):
+        return {"kind": "history"}
+    return {"role": message.role, "content": message.content, "media_slots": []}
+
+
+@attrs.frozen
+class _Wire:
+    """Reads fields of one template's JSON and names the one that is wrong."""
+
+    obj: JsonObject
+    where: str = ""
+
+    @property
+    def name(self) -> str:
+        name = self.text("prompt_template_name")
+        if not name:
+            raise TemplateError("a template has no 'prompt_template_name'; expected text")
+        return name
+
+    def _wrong(self, field: str, value: object, expected: str) -> TemplateError:
+        name = self.obj.get("prompt_template_name")
+        label = f"template {name!r}" if isinstance(name, str) else "a template"
+        found = repr(value) if isinstance(value, (str, int, type(None))) else type(value).__name__
+        return TemplateError(
+            f"{label} has {self.where + field!r} = {found}; expected {expected}",
+            template=name if isinstance(name, str) else None,
+        )
+
+    def text(self, field: str) -> str | None:
+        value = self.obj.get(field)
+        if value is None or isinstance(value, str):
+            return value
+        raise self._wrong(field, value, "text")
+
+    def listed(self, field: str) -> Sequence[object]:
+        value = self.obj.get(field)
+        if isinstance(value, list):
+            return value
+        raise self._wrong(field, value, "a list")
+
+    def fields(self, field: str) -> JsonObject:
+        value = self.obj.get(field)
+        if value is None:
+            return {}
+        if isinstance(value, dict):
+            return dict(value)
+        raise self._wrong(field, value, "an object")
+
+    def inside(self, field: str) -> _Wire:
+        return _Wire(self.fields(field), f"{self.where}{field}.")
+
+    def message(self, index: int, item: object) -> TemplateMessage | HistorySlot:
+        field = f"content[{index}]"
+        if not isinstance(item, dict):
+            raise self._wrong(field, item, "an object with 'role' and 'content', or 'kind'")
+        if item.get("kind") == "history":
+            return HistorySlot()
+        role, content = item.get("role"), item.get("content")
+        if role not in TEMPLATE_ROLES:
+            raise self._wrong(f"{field}.role", role, "one of " + ", ".join(TEMPLATE_ROLES))
+        if not isinstance(content, str):
+            raise self._wrong(f"{field}.content", content, "text")
+        if item.get("media_slots"):
+            raise self._wrong(f"{field}.media_slots", item["media_slots"], "no media: media slots are not supported")
+        return TemplateMessage(role=cast("Role", role), content=content)

@@ -1,0 +1,1 @@
+"""The session layer: what a user holds. Merges parameters, opens calls, tees their streams, keeps conversations."""

@@ -1,0 +1,84 @@
+"""What a web framework iterates: a stream as server-sent events.
+
+A web server that loses its client closes such a body (WSGI), cancels the task that reads it, or just drops it; all
+three mean the same, and leave a `cancelled` record with what was delivered.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from freeplay_like.core.web import SseFormat, sse_chunk, sse_end, sse_error
+from freeplay_like.errors import FreeplayError
+from freeplay_like.session.net import net
+
+if TYPE_CHECKING:
+    from freeplay_like.session.streams import AsyncCompletionStream, CompletionStream
+
+
+class SseBody:
+    """Iterates bytes; has the `close` that WSGI asks for."""
+
+    def __init__(self, stream: CompletionStream, format: SseFormat) -> None:
+        self._stream = stream
+        self._format = format
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        stream = self._stream
+        while True:
+            try:
+                chunk = next(stream)
+            except FreeplayError as exc:
+                return sse_error(exc, stream.record_id, self._format)
+            data = (
+                sse_end(stream.partial, stream.record_id, self._format)
+                if chunk.is_final
+                else sse_chunk(chunk, stream.record_id, self._format)
+            )
+            if data:
+                return data
+
+    def close(self) -> None:
+        """The client is gone, or has everything."""
+        self._stream.close()
+
+    def __del__(self) -> None:
+        if not self._stream.is_finished:
+            net.catch(lambda stream=self._stream: stream._drop("cancelled"))  # type: ignore[misc]
+
+
+class AsyncSseBody:
+    """The async twin of `SseBody`."""
+
+    def __init__(self, stream: AsyncCompletionStream, format: SseFormat) -> None:
+        self._stream = stream
+        self._format = format
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        stream = self._stream
+        while True:
+            try:
+                chunk = await anext(stream)
+            except FreeplayError as exc:
+                return sse_error(exc, stream.record_id, self._format)
+            data = (
+                sse_end(stream.partial, stream.record_id, self._format)
+                if chunk.is_final
+                else sse_chunk(chunk, stream.record_id, self._format)
+            )
+            if data:
+                return data
+
+    async def aclose(self) -> None:
+        """The client is gone, or has everything."""
+        await self._stream.aclose()
+
+    def __del__(self) -> None:
+        if not self._stream.is_finished:
+            net.catch(lambda stream=self._stream: stream._drop("cancelled"))  # type: ignore[misc]
