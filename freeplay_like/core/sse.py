@@ -39,7 +39,7 @@ class SseParser:
     @property
     def rest(self) -> bytes:
         """What came after the last whole event. At the end of a stream it is dropped; it is empty after a clean end."""
-        return bytes(self._rest)
+        return bytes(self._rest).lstrip(b"\n")
 
     def feed(self, data: bytes) -> Iterator[SseEvent]:
         """The events that these bytes complete. The bytes are taken at once, the events made as they are asked for.

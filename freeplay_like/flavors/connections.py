@@ -1,0 +1,239 @@
+"""Answers that have begun: their bytes, the errors that break them off, and letting go of them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Protocol, TypeAlias
+
+import attrs
+
+from freeplay_like.clock import SystemClock
+from freeplay_like.errors import ProviderError, ProviderTimeout, ProviderUnavailable, StreamCancelled
+from freeplay_like.flavors.reading import error_fields, error_for_status, is_retryable
+
+ErrorTable: TypeAlias = tuple[tuple[type[Exception], type[ProviderError] | None], ...]
+"""The provider client's errors and ours, most specific first; None: its HTTP status decides."""
+
+
+class HttpResponse(Protocol):
+    """What is used of the HTTP library's own response."""
+
+    is_closed: bool
+    extensions: dict[str, object]
+
+
+class SyncResponse(Protocol):
+    """What the clients' `with_streaming_response` gives (the same in both)."""
+
+    @property
+    def request_id(self) -> str | None:
+        """The provider's id of the request, from the headers."""
+        ...
+
+    @property
+    def http_response(self) -> HttpResponse:
+        """The response below it."""
+        ...
+
+    def iter_bytes(self) -> Iterator[bytes]:
+        """The body, decompressed, as it comes."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+class AsyncResponse(Protocol):
+    """The async twin of `SyncResponse`."""
+
+    @property
+    def request_id(self) -> str | None:
+        """The provider's id of the request, from the headers."""
+        ...
+
+    def iter_bytes(self) -> AsyncIterator[bytes]:
+        """The body, decompressed, as it comes."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+class SyncOpened(Protocol):
+    """Sends the request when it is entered."""
+
+    def __enter__(self) -> SyncResponse: ...
+
+
+class AsyncOpened(Protocol):
+    """The async twin of `SyncOpened`."""
+
+    async def __aenter__(self) -> AsyncResponse: ...
+
+
+# --- errors -----------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class ErrorMap:
+    """Turns what a provider's client raises into `ProviderError`, with the table of one flavor."""
+
+    table: ErrorTable
+    provider: str
+    endpoint: str
+    model: str | None
+
+    def translate(self, exc: Exception, request_id: str | None = None) -> ProviderError | None:
+        """The error to raise from `exc`, None where the table does not know it."""
+        row = next((row for row in self.table if isinstance(exc, row[0])), None)
+        if row is None:
+            return None
+        status = getattr(exc, "status_code", None)
+        message, code, kind = error_fields(getattr(exc, "body", None))
+        error_type = row[1] or error_for_status(status or 500)
+        what = "failed" if status is None else f"answered {status}"
+        return error_type(
+            f"{self.provider} ({self.endpoint}) {what}: {message or _in_words(exc)}",
+            provider=self.provider,
+            model=self.model,
+            status=status,
+            code=code or kind,
+            request_id=getattr(exc, "request_id", None) or request_id,
+            retryable=is_retryable(error_type, code or kind),
+            retry_after_s=_retry_after_s(getattr(getattr(exc, "response", None), "headers", {})),
+        )
+
+
+def _in_words(exc: Exception) -> str:
+    """The error, and what lies beneath it: the clients say no more than "Connection error."."""
+    said = str(exc) or type(exc).__name__
+    cause = exc.__cause__
+    return said if cause is None else f"{said} ({str(cause) or type(cause).__name__})"
+
+
+def transport_errors() -> ErrorTable:
+    """Errors of the HTTP library that the clients let through in the middle of a body."""
+    import httpx2
+
+    return ((httpx2.TimeoutException, ProviderTimeout), (httpx2.HTTPError, ProviderUnavailable))
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Seconds, from `retry-after-ms`, or from `retry-after` as seconds or as a date."""
+    in_ms, in_s = _number(headers.get("retry-after-ms")), _number(headers.get("retry-after"))
+    if in_ms is not None:
+        return in_ms / 1000
+    if in_s is not None:
+        return in_s
+    try:
+        at = parsedate_to_datetime(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return max(0.0, (at - SystemClock().now()).total_seconds()) if at.tzinfo else None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if 0 <= value < float("inf") else None
+
+
+# --- connections ------------------------------------------------------------------------------------------
+
+
+class HttpConnection:
+    """A `Connection` over a client's streamed response. `owner` closes the client when it goes, and so is held."""
+
+    def __init__(self, response: SyncResponse, errors: ErrorMap, owner: object) -> None:
+        self.request_id = response.request_id
+        self._response = response
+        self._errors = errors
+        self._owner = owner
+        self._body = response.iter_bytes()
+        self._is_closed = False
+        self._is_reading = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        self._is_reading = True
+        try:
+            return next(self._body)
+        except StopIteration:
+            raise
+        except Exception as exc:
+            self._response.close()
+            raise _while_reading(exc, self._errors, self.request_id, is_closed=self._is_closed) from exc
+        finally:
+            self._is_reading = False
+
+    def close(self) -> None:
+        """Close the TCP connection now, if the body was not read to its end."""
+        self._is_closed = True
+        if self._is_reading:
+            # Another thread waits for bytes. Closing the socket under it would not wake it; shutting it down does,
+            # and that thread then lets go of the response.
+            _shut_down(self._response.http_response)
+        else:
+            self._response.close()
+
+
+def _shut_down(response: HttpResponse) -> None:
+    stream = response.extensions.get("network_stream")
+    get_extra_info = getattr(stream, "get_extra_info", None)
+    connection = None if get_extra_info is None else get_extra_info("socket")
+    if isinstance(connection, socket.socket) and not response.is_closed:
+        try:
+            # Not SSLSocket.shutdown, which takes the TLS state away from the thread that reads.
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)
+        except OSError:
+            return  # it is closed already, which is what was wanted
+
+
+class AsyncHttpConnection:
+    """The async twin of `HttpConnection`."""
+
+    def __init__(self, response: AsyncResponse, errors: ErrorMap, owner: object) -> None:
+        self.request_id = response.request_id
+        self._response = response
+        self._errors = errors
+        self._owner = owner
+        self._body = response.iter_bytes()
+        self._is_closed = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await anext(self._body)
+        except StopAsyncIteration:
+            raise
+        except Exception as exc:
+            await self._response.close()
+            raise _while_reading(exc, self._errors, self.request_id, is_closed=self._is_closed) from exc
+
+    async def aclose(self) -> None:
+        """Close the TCP connection now, if the body was not read to its end."""
+        self._is_closed = True
+        await self._response.close()
+
+
+def _while_reading(exc: Exception, errors: ErrorMap, request_id: str | None, *, is_closed: bool) -> Exception:
+    """What to raise from an error in the middle of a body."""
+    if is_closed:
+        return StreamCancelled("the connection was closed while its answer was being read")
+    return errors.translate(exc, request_id) or ProviderUnavailable(
+        f"{errors.provider}: reading the answer failed: {exc!r}",
+        provider=errors.provider,
+        model=errors.model,
+        request_id=request_id,
+        retryable=True,
+    )

@@ -1,0 +1,48 @@
+"""Flavors by name: templates say `openai_chat`, and a third party adds its own.
+
+An entry point in the group `freeplay_like.flavors` names a class or function that is called without arguments and
+gives a flavor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Final, TypeAlias, cast
+
+from freeplay_like.errors import ConfigurationError
+from freeplay_like.flavors.base import Flavor
+
+FlavorFactory: TypeAlias = Callable[[], Flavor]
+
+ENTRY_POINT_GROUP: Final = "freeplay_like.flavors"
+
+_BUILT_IN: Final[dict[str, tuple[str, str]]] = {
+    "openai_chat": ("freeplay_like.flavors.openai_chat", "OpenAIChat"),
+    "anthropic_chat": ("freeplay_like.flavors.anthropic_messages", "AnthropicClaudeChat"),
+}
+
+
+def flavor_names() -> list[str]:
+    """Every name that `flavor_named` knows."""
+    return sorted({*_BUILT_IN, *entry_points(group=ENTRY_POINT_GROUP).names})
+
+
+def flavor_named(name: str) -> FlavorFactory:
+    """What makes the flavor of that name, with the provider's key from its environment variable.
+
+    Raises:
+        ConfigurationError: nobody registered the name (the message lists those that are), or its package fails to load.
+    """
+    built_in = _BUILT_IN.get(name)
+    if built_in is not None:
+        module, attribute = built_in
+        return cast("FlavorFactory", getattr(import_module(module), attribute))
+    found = next(iter(entry_points(group=ENTRY_POINT_GROUP, name=name)), None)
+    if found is None:
+        raise ConfigurationError(f"no flavor named {name!r}; known: {', '.join(flavor_names())}")
+    try:
+        return cast("FlavorFactory", found.load())
+    except (ImportError, AttributeError) as exc:
+        raise ConfigurationError(f"flavor {name!r} ({found.value}) cannot be loaded: {exc}") from exc
