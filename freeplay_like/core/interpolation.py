@@ -18,10 +18,15 @@ MAX_TEXT_CHARACTERS: Final = 1_000_000
 """The longest text of one message of a template."""
 
 MAX_OUTPUT_CHARACTERS: Final = 4_000_000
-"""The most that one rendering writes over all messages; each tag and each value counts as one more."""
+"""The most that one rendering writes over all messages; see `STEP_CHARACTERS`."""
+
+STEP_CHARACTERS: Final = 16
+"""What a value or a turn of a section costs beside its text: lists of lists can take for ever to write nothing."""
 
 MAX_VALUE_DEPTH: Final = 32
 """How deep lists and mappings may nest in a value that is written as JSON."""
+
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 T = TypeVar("T")
 
@@ -57,17 +62,23 @@ MISSING: Final = Missing()
 
 def is_a(value: object, kind: type[T]) -> TypeGuard[T]:
     """Like isinstance, without reading the value's `__class__`."""
-    return issubclass(type(value), kind)
+    return type(value) is kind or issubclass(type(value), kind)
 
 
 def is_mapping(value: object) -> TypeGuard[Mapping[str, object]]:
     """Whether names can be looked up in it."""
-    return issubclass(type(value), Mapping)
+    kind = type(value)
+    return kind is dict or (kind not in _SCALARS and issubclass(kind, Mapping))
 
 
 def is_list(value: object) -> TypeGuard[Sequence[object]]:
     """Whether it is a sequence of values; text and bytes are not."""
-    return issubclass(type(value), Sequence) and not issubclass(type(value), (str, bytes, bytearray, memoryview))
+    kind = type(value)
+    return kind is list or (
+        kind not in _SCALARS
+        and issubclass(kind, Sequence)
+        and not issubclass(kind, (str, bytes, bytearray, memoryview))
+    )
 
 
 def member(container: object, key: str) -> object:
@@ -134,7 +145,7 @@ class Rendering:
         if value is None:
             raise problem_with(value, name)
         text = _scalar_text(value, name)
-        self.spend(1 + len(text))
+        self.spend(len(text))
         return text
 
     def _json(self, value: JsonValue, name: str) -> str:
@@ -146,6 +157,7 @@ class Rendering:
 
     def _plain(self, value: JsonValue, name: str, depth: int) -> JsonValue:
         """The same value in lists and dicts of the standard library's, its size spent."""
+        self.spend(STEP_CHARACTERS)
         if depth > MAX_VALUE_DEPTH:
             raise ValueProblem(f"variable {name!r} nests deeper than {MAX_VALUE_DEPTH} lists or dicts", name)
         if is_mapping(value):
@@ -155,9 +167,8 @@ class Rendering:
         if is_list(value):
             return [self._plain(child, name, depth + 1) for child in value]
         if is_a(value, str):
-            self.spend(1 + len(value))
+            self.spend(len(value))
             return str.__str__(value)
-        self.spend(1)
         if value is None or is_a(value, bool):
             return value
         if is_a(value, int):
@@ -168,7 +179,7 @@ class Rendering:
 
     def _key(self, key: object, name: str) -> str:
         text = _scalar_text(key, name)
-        self.spend(1 + len(text))
+        self.spend(len(text))
         return text
 
 

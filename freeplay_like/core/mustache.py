@@ -17,6 +17,7 @@ import attrs
 
 from freeplay_like.core.interpolation import (
     MISSING,
+    STEP_CHARACTERS,
     Rendering,
     SyntaxProblem,
     is_a,
@@ -121,18 +122,18 @@ def _write(nodes: Sequence[Node], stack: list[object], rendering: Rendering, wri
             rendering.spend(len(node))
             written.append(node)
             continue
+        rendering.spend(STEP_CHARACTERS)
         value = _look_up(stack, node.path)
         if isinstance(node, Variable):
             written.append(rendering.miss(node.name) if value is MISSING else rendering.text(value, node.name))
             continue
-        rendering.spend(1)
         frames = _frames(value, node.name)
         if node.is_inverted:
             if not frames:
                 _write(node.children, stack, rendering, written)
             continue
         for frame in frames:
-            rendering.spend(1)
+            rendering.spend(STEP_CHARACTERS)
             stack.append(frame)
             _write(node.children, stack, rendering, written)
             stack.pop()

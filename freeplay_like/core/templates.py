@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Literal, Protocol, cast, get_args
 
@@ -74,8 +76,8 @@ _PARSERS: Final[Mapping[Syntax, Callable[[str], _Compiled]]] = {
 class PromptTemplate:
     """One immutable version of a prompt, checked and parsed when it is made.
 
-    `version` is the label people read ("3"); `parameters` are without the model; `flavor_name` is the wire format the
-    template was written for. None means "not said" everywhere.
+    `version` is the label people read ("3"); `description` says what this version is about; `parameters` are without
+    the model; `flavor_name` is the wire format the template was written for. None means "not said" everywhere.
 
     Raises:
         TemplateSyntaxError: a text does not parse; names template, message (counted from 1), line and column.
@@ -96,6 +98,7 @@ class PromptTemplate:
     parameters: JsonObject = attrs.field(factory=dict)
     tools: JsonValue = None
     output_schema: JsonValue = None
+    description: str | None = None
     source: TemplateSource = "inline"
     _compiled: tuple[_Compiled | None, ...] = attrs.field(init=False, eq=False, repr=False)
 
@@ -152,6 +155,18 @@ class PromptTemplate:
             environment=self.environment,
             source=self.source,
         )
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, of all that a call's behaviour depends on: equal for two versions that say the same."""
+        said = [
+            self.syntax,
+            [_message_to_wire(message) for message in self.messages],
+            [self.provider, self.flavor_name, self.model, self.parameters],
+            [self.tools, self.output_schema],
+        ]
+        text = json.dumps(said, sort_keys=True, separators=(",", ":"), default=repr)
+        return hashlib.sha256(text.encode("ascii")).hexdigest()
 
     def render(self, variables: Mapping[str, JsonValue], history: Sequence[Message] = ()) -> tuple[Message, ...]:
         """The messages with variables filled in and the history in its slot, or at the end where there is none.
@@ -235,6 +250,7 @@ class PromptTemplate:
             parameters=parameters,
             tools=obj.get("tool_schema"),
             output_schema=obj.get("output_schema"),
+            description=wire.text("version_description") or None,
             source=source,
         )
 
@@ -258,7 +274,7 @@ class PromptTemplate:
             "tool_schema": self.tools,
             "output_schema": self.output_schema,
             "version_name": self.version,
-            "version_description": "",
+            "version_description": self.description or "",
             "syntax": self.syntax,
             "version": self.version,
         }

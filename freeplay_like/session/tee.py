@@ -166,6 +166,8 @@ class Tee:
         """Settle with what ended the stream; the caller gets it unchanged, with the partial completion on it."""
         if isinstance(error, (ProviderError, StreamError)) and error.partial is None:
             error.partial = self._builder.response()
+        if isinstance(error, ProviderError) and error.request_id is None:
+            error.request_id = self._builder.request_id
         self._settle(outcome_of(error), error)
 
     def _settle(self, outcome: Outcome, error: BaseException | None = None) -> None:
