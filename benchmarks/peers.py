@@ -33,7 +33,7 @@ def simulator() -> Iterator[str]:
 def backend() -> Iterator[tuple[str, str, str]]:
     """A backend on a fresh data folder: API base, project id, API key."""
     with tempfile.TemporaryDirectory() as data:
-        run = [sys.executable, "-m", "freeplay_like.cli.main"]
+        run = [sys.executable, "-m", "freeplay_like.cli"]
         init = [*run, "init", "--data", data, "--project", "bench", "--json"]
         made = json.loads(subprocess.run(init, check=True, capture_output=True, text=True).stdout)
         with _process(*run, "serve", "--data", data, "--port", "0", "--json") as ready:
