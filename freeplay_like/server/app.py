@@ -1,0 +1,131 @@
+"""The server as one ASGI application: intake in front, then the API and the pages."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Final, cast
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from freeplay_like.server import http
+from freeplay_like.server.api import api_routes
+from freeplay_like.server.api.health import Health
+from freeplay_like.server.api.sign_in import sign_in, sign_out
+from freeplay_like.server.auth import Keys, People, SignInNeeded
+from freeplay_like.server.intake import Intake
+from freeplay_like.server.pages import message_page, page_routes, signed_out_page
+from freeplay_like.server.state import State
+from freeplay_like.server.store.views import StoreUnavailable
+
+_REFUSALS: Final = {
+    404: "There is nothing at this address.",
+    405: "This address does not take such a request.",
+    413: "What was sent is too large.",
+}
+
+
+def create_app(state: State) -> ASGIApp:
+    """The application over an open store; the store is closed when the server goes down."""
+    keys = Keys(state.store)
+    intake = Intake(state, keys)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        intake.start(asyncio.get_running_loop())
+        yield
+        state.news.close()
+        await run_in_threadpool(state.store.close)
+
+    app = Starlette(
+        routes=[
+            Route("/healthz", Health(state).answer, methods=["GET"]),
+            Route("/sign-in", sign_in, methods=["GET"]),
+            Route("/sign-out", sign_out, methods=["POST"]),
+            *api_routes(),
+            *page_routes(state),
+        ],
+        middleware=[Middleware(People, state=state)],
+        exception_handlers={
+            HTTPException: _on_refused,
+            SignInNeeded: _on_sign_in_needed,
+            StoreUnavailable: _on_unavailable,
+            Exception: _on_failure,
+        },
+        lifespan=lifespan,
+    )
+    app.state.server = state
+    app.state.keys = keys
+    hosts = http.HostList([state.settings.host], is_remote=state.settings.is_remote)
+    guarded = _Guard(app, hosts)
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and intake.is_for(scope):
+            await intake(scope, receive, send)
+        else:
+            await guarded(scope, receive, send)
+
+    return application
+
+
+class _Guard:
+    """Answers only to our own names, and sends every answer with the headers that browsers need."""
+
+    def __init__(self, app: ASGIApp, hosts: http.HostList) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message.get("headers", ()), *http.SECURITY_HEADERS]
+                if not any(name == b"cache-control" for name, _ in headers):
+                    headers.append((b"cache-control", b"no-store"))
+                message["headers"] = headers
+            await send(message)
+
+        problem = self._hosts.problem(scope["headers"])
+        app = self._app if problem is None else http.json_error(400, problem)
+        await app(scope, receive, send_with_headers)
+
+
+def _wants_page(request: Request) -> bool:
+    """Whether a person reads the answer: not below the API, nor at an address that is JSON by its name."""
+    path = request.url.path
+    return (
+        not path.startswith("/api/") and not path.endswith(".json") and "text/html" in request.headers.get("accept", "")
+    )
+
+
+async def _on_refused(request: Request, exc: Exception) -> Response:
+    refused = cast("HTTPException", exc)
+    if _wants_page(request):
+        return message_page(refused.detail, _REFUSALS.get(refused.status_code, ""), status=refused.status_code)
+    return http.json_error(refused.status_code, refused.detail, refused.headers)
+
+
+async def _on_sign_in_needed(request: Request, exc: Exception) -> Response:
+    if _wants_page(request):
+        return signed_out_page()
+    return http.json_error(401, "sign in first: `freeplay-like init --data DIR --project NAME` prints a link")
+
+
+async def _on_unavailable(request: Request, exc: Exception) -> Response:
+    return http.json_error(503, str(exc), {"Retry-After": "1"})
+
+
+async def _on_failure(request: Request, exc: Exception) -> Response:
+    """Starlette raises the error again behind this answer, and uvicorn logs it with its traceback."""
+    return http.json_error(500, "the server failed to answer; its log says why")

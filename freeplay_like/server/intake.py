@@ -1,0 +1,250 @@
+"""Where records come in: a bare ASGI callable, for this one address is asked more than all others together.
+
+A batch is answered once its records are committed. Records are read one by one, so that one bad record does not
+keep the others out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import re
+import zlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from freeplay_like.core.records import Record
+from freeplay_like.core.wire import WireError, from_wire, to_wire
+from freeplay_like.server import http
+from freeplay_like.server.auth import Keys
+from freeplay_like.server.state import State
+from freeplay_like.server.store.views import (
+    Batch,
+    Incoming,
+    Project,
+    Sender,
+    StoreBusy,
+    StoreResult,
+    StoreUnavailable,
+)
+from freeplay_like.server.store.writer import Settled
+
+logger = logging.getLogger(__name__)
+
+BODY_LIMIT_BYTES: Final = 8 * 1024 * 1024
+"""The largest body, as it comes and decompressed."""
+RATIO_LIMIT: Final = 200
+"""How much larger than its compressed form a body of more than a mebibyte may be; text reaches 10 to 30."""
+RECORDS_LIMIT: Final = 500
+THREAD_BYTES: Final = 128 * 1024
+"""A body larger than this is decoded in a thread: it takes milliseconds, and everybody else would wait."""
+RETRY_AFTER_S: Final = 1
+
+_PREFIX: Final = "/api/v2/projects/"
+_SUFFIX: Final = "/records:batch"
+_RECORD_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TEXT_LIMIT: Final = 1_000
+
+
+class _Envelope(msgspec.Struct):
+    records: list[msgspec.Raw]
+    sender: Sender | None = None
+
+
+class _RecordId(msgspec.Struct):
+    record_id: str | None = None
+
+
+_Rejected = list[tuple[int, str | None, str]]
+
+
+class Intake:
+    """Takes batches of records for the store."""
+
+    def __init__(self, state: State, keys: Keys) -> None:
+        self._state = state
+        self._keys = keys
+        self._hosts = http.HostList([state.settings.host], is_remote=state.settings.is_remote)
+        self._waiting: dict[Batch, asyncio.Future[StoreResult]] = {}
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Listen to what becomes of batches."""
+
+        def tell(settled: Sequence[Settled]) -> None:
+            loop.call_soon_threadsafe(self._answer, settled)
+
+        self._state.store.on_settled(tell)
+
+    @staticmethod
+    def is_for(scope: Scope) -> bool:
+        """Whether a request is for this address."""
+        path: str = scope["path"]
+        return path.endswith(_SUFFIX) and path.startswith(_PREFIX)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            status, headers, body = 200, {}, await self._take(scope, receive)
+        except HTTPException as exc:
+            status, headers, body = exc.status_code, dict(exc.headers or {}), to_wire({"message": exc.detail})
+        except ClientDisconnect:
+            return  # nobody is there to be answered, and nothing was taken
+        except Exception:
+            logger.exception("a batch of records could not be answered")
+            status, headers, body = 500, {}, to_wire({"message": "the server failed to answer; its log says why"})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [
+                    (b"content-type", b"application/json"),
+                    (b"content-length", b"%d" % len(body)),
+                    (b"x-content-type-options", b"nosniff"),
+                    *((name.lower().encode(), value.encode()) for name, value in headers.items()),
+                ],
+            }
+        )
+        await send({"type": "http.response.body", "body": body})
+
+    async def _take(self, scope: Scope, receive: Receive) -> bytes:
+        if scope["method"] != "POST":
+            raise HTTPException(405, "Method Not Allowed", {"Allow": "POST"})
+        headers = scope["headers"]
+        problem = self._hosts.problem(headers)
+        if problem is not None:
+            raise HTTPException(400, problem)
+        project = await self._keys.check(headers, scope["path"][len(_PREFIX) : -len(_SUFFIX)], "ingest")
+        body = await http.read_body(headers, receive, BODY_LIMIT_BYTES)
+        if len(body) > THREAD_BYTES:
+            batch, rejected = await run_in_threadpool(_decode, body, headers, project)
+        else:
+            batch, rejected = _decode(body, headers, project)
+        result = await self._store(batch)
+        ids = {incoming.index: incoming.record.record_id for incoming in batch.records}
+        rejected += [(index, ids[index], message) for index, message in result.rejected]
+        return to_wire(
+            {
+                "stored": result.stored,
+                "duplicates": result.duplicates,
+                "rejected": [
+                    {"index": index, "record_id": record_id, "message": message}
+                    for index, record_id, message in sorted(rejected, key=lambda item: item[0])
+                ],
+            }
+        )
+
+    async def _store(self, batch: Batch) -> StoreResult:
+        future: asyncio.Future[StoreResult] = asyncio.get_running_loop().create_future()
+        self._waiting[batch] = future
+        try:
+            self._state.store.submit(batch)
+            return await future
+        except StoreBusy as exc:
+            raise HTTPException(429, str(exc), {"Retry-After": str(RETRY_AFTER_S)}) from exc
+        except StoreUnavailable as exc:
+            raise HTTPException(503, str(exc), {"Retry-After": str(RETRY_AFTER_S)}) from exc
+        finally:
+            self._waiting.pop(batch, None)
+
+    def _answer(self, settled: Sequence[Settled]) -> None:
+        """Pass on what became of a group of batches; runs on the event loop."""
+        for batch, result in settled:
+            future = self._waiting.get(batch)
+            if future is None or future.done():
+                continue
+            if isinstance(result, StoreUnavailable):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+        self._state.news.announce()
+
+
+def _decode(body: bytes, headers: http.RawHeaders, project: Project) -> tuple[Batch, _Rejected]:
+    """The records of a body: those that can be stored, and why the others cannot."""
+    envelope = _envelope(_decompressed(body, headers))
+    if len(envelope.records) > RECORDS_LIMIT:
+        raise HTTPException(413, f"the batch has {len(envelope.records)} records; {RECORDS_LIMIT} are taken at once")
+    taken: list[Incoming] = []
+    rejected: _Rejected = []
+    for index, raw in enumerate(envelope.records):
+        data = bytes(raw)
+        try:
+            record = from_wire(data, Record)
+            _check(record, project)
+        except (WireError, ValueError) as exc:
+            rejected.append((index, _id_in(data), str(exc)))
+        else:
+            taken.append(Incoming(index=index, record=record, body=data))
+    batch = Batch(project_key=project.key, records=tuple(taken), received_at=datetime.now(UTC), sender=envelope.sender)
+    return batch, rejected
+
+
+def _envelope(data: bytes) -> _Envelope:
+    try:
+        return from_wire(data, _Envelope)
+    except WireError as exc:
+        problem = exc
+    if b"\\ud" in data.lower():
+        # A model can emit half an emoji, and Python's own JSON writes and reads it. `to_wire` makes it U+FFFD.
+        with contextlib.suppress(ValueError, RecursionError):
+            return from_wire(to_wire(json.loads(data)), _Envelope)
+    raise HTTPException(400, f"the body is not a batch of records: {problem}") from problem
+
+
+def _decompressed(body: bytes, headers: http.RawHeaders) -> bytes:
+    encoding = next((value for name, value in headers if name == b"content-encoding"), b"identity").strip().lower()
+    if encoding in {b"identity", b""}:
+        return body
+    if encoding != b"gzip":
+        raise HTTPException(415, f"content encoding {encoding.decode('latin-1')!r} is not known here; use gzip or none")
+    limit = BODY_LIMIT_BYTES if len(body) * RATIO_LIMIT > BODY_LIMIT_BYTES else max(len(body) * RATIO_LIMIT, 1 << 20)
+    inflater = zlib.decompressobj(wbits=31)
+    try:
+        data = inflater.decompress(body, limit + 1)
+    except zlib.error as exc:
+        raise HTTPException(400, f"the body is not gzip: {exc}") from exc
+    if len(data) > limit:
+        raise http.too_large("more, decompressed,", limit)
+    if not inflater.eof:
+        raise HTTPException(400, "the gzip body ends too early")
+    return data
+
+
+def _check(record: Record, project: Project) -> None:
+    """ValueError where a record cannot be kept under its ids and times."""
+    if not _RECORD_ID.fullmatch(record.record_id):
+        raise ValueError(
+            f"record_id must be 1 to 64 letters, digits, '-' or '_' (a UUID is best), not {record.record_id[:100]!r}"
+        )
+    if record.project_id != project.id:
+        raise ValueError(f"project_id is {record.project_id[:100]!r}, and the batch was sent to project {project.id!r}")
+    for name, moment in (("started_at", record.started_at), ("ended_at", record.ended_at)):
+        if moment is not None and moment.tzinfo is None:
+            raise ValueError(f"{name} {moment.isoformat()!r} has no time zone; end it with 'Z' for UTC")
+    for name, text in (
+        ("session_id", record.session_id),
+        ("model", record.model),
+        ("requested_model", record.requested_model),
+        ("provider", record.provider),
+        ("flavor", record.flavor),
+        ("template.name", record.template.name if record.template else None),
+    ):
+        if text is not None and len(text) > _TEXT_LIMIT:
+            raise ValueError(f"{name} has {len(text)} characters; at most {_TEXT_LIMIT} can be looked for")
+
+
+def _id_in(data: bytes) -> str | None:
+    """The id of a record that could not be read, if that much can be."""
+    try:
+        return from_wire(data, _RecordId).record_id
+    except WireError:
+        return None  # the rejection that names it by its index says why

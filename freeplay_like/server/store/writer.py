@@ -1,0 +1,228 @@
+"""The one thread that writes: batches that wait together are committed together.
+
+A commit costs a flush of the disk however much is in it, so whatever has queued up while one ran goes into the
+next. Nobody is answered before the commit that holds their records has returned.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Final, TypeAlias, TypeVar
+
+import attrs
+import sqlalchemy as sa
+
+from freeplay_like.server.store.views import Batch, StoreBusy, StoreResult, StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+GROUP_RECORDS: Final = 2_000
+"""About the most records of one transaction."""
+PENDING_LIMIT_BYTES: Final = 64 * 1024 * 1024
+"""The most that may wait to be written; more is refused, to be sent again later."""
+IDLE_S: Final = 0.05
+"""How long nothing must have come before the thread turns to its background work."""
+BACKGROUND_SHARE: Final = 0.2
+"""The part of its time that the thread gives to background work when it is never idle."""
+
+Settled: TypeAlias = tuple[Batch, StoreResult | StoreUnavailable]
+SaveBatches: TypeAlias = Callable[[sa.Connection, Sequence[Batch]], Sequence[StoreResult]]
+Background: TypeAlias = Callable[[sa.Connection], bool]
+
+
+@attrs.frozen(eq=False)
+class _Job:
+    """Any other writing; `run` makes its transaction and settles whoever waits."""
+
+    run: Callable[[], None]
+
+
+class Writer:
+    """Owns the only connection that writes.
+
+    `save` stores a group of batches, `background` does a slice of work that can wait and says whether more is left.
+    `on_settled` is called in the writer's thread, once a group, after its commit.
+    """
+
+    def __init__(self, engine: sa.Engine, save: SaveBatches, background: Background) -> None:
+        self._engine = engine
+        self._save = save
+        self._background = background
+        self.on_settled: Callable[[Sequence[Settled]], None] = lambda settled: None
+        self.commits = 0
+        self.failures = 0
+        self._queue: queue.SimpleQueue[Batch | _Job] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._pending_bytes = 0
+        self._is_closed = False
+        self._is_done = False
+        self._is_failing = False
+        self._has_background = True
+        self._background_due_at = 0.0
+        self._thread = threading.Thread(target=self._loop, name="freeplay-like-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, batch: Batch) -> None:
+        """Queue a batch; `on_settled` tells what became of it.
+
+        Raises:
+            StoreBusy: too much is waiting.
+            StoreUnavailable: the store is closed.
+        """
+        with self._lock:
+            if self._pending_bytes and self._pending_bytes + batch.size_bytes > PENDING_LIMIT_BYTES:
+                raise StoreBusy(f"{self._pending_bytes} bytes of records wait to be stored already; send again later")
+            self._put(batch)
+            self._pending_bytes += batch.size_bytes
+
+    def run(self, job: Callable[[sa.Connection], T]) -> T:
+        """Do `job` in a transaction of its own, and wait for its commit.
+
+        Raises:
+            StoreUnavailable: it could not be committed. Whatever `job` raises comes out as it is.
+        """
+        return self.enqueue(job).result()
+
+    def enqueue(self, job: Callable[[sa.Connection], T]) -> Future[T]:
+        """Like `run`, without waiting."""
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                with self._engine.begin() as connection:
+                    result = job(connection)
+            except sa.exc.OperationalError as exc:
+                future.set_exception(self._unavailable(exc))
+            except BaseException as exc:  # noqa: BLE001  whoever waits gets it
+                future.set_exception(exc)
+            else:
+                self._is_failing = False
+                future.set_result(result)
+
+        with self._lock:
+            self._put(_Job(run))
+        return future
+
+    def close(self) -> None:
+        """Write what was queued before, then end the thread. Safe to call twice."""
+        with self._lock:
+            if not self._is_closed:
+                self._put(_Job(self._finish))
+                self._is_closed = True
+        self._thread.join()
+        self._engine.dispose()
+
+    def _finish(self) -> None:
+        self._is_done = True
+
+    def _put(self, item: Batch | _Job) -> None:
+        if self._is_closed:
+            raise StoreUnavailable("the store is closed")
+        self._queue.put(item)
+
+    def _loop(self) -> None:
+        held: _Job | None = None
+        while not self._is_done:
+            try:
+                item = held or self._queue.get(timeout=IDLE_S if self._has_background else None)
+            except queue.Empty:
+                self._do_background()
+                continue
+            held = None
+            if isinstance(item, _Job):
+                item.run()
+            else:
+                group, held = self._gather(item)
+                self._settle(group)
+
+    def _gather(self, first: Batch) -> tuple[list[Batch], _Job | None]:
+        """The batches that wait now, up to a limit, and the job that stood behind them, if one did."""
+        group, size = [first], len(first.records)
+        while size < GROUP_RECORDS:
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if isinstance(item, _Job):
+                return group, item
+            group.append(item)
+            size += len(item.records)
+        return group, None
+
+    def _settle(self, group: list[Batch]) -> None:
+        results = self._commit(group)
+        with self._lock:
+            self._pending_bytes -= sum(batch.size_bytes for batch in group)
+        self._has_background = True
+        self._tell(list(zip(group, results, strict=True)))
+        if time.monotonic() >= self._background_due_at:
+            self._do_background()
+
+    def _tell(self, settled: Sequence[Settled]) -> None:
+        try:
+            self.on_settled(settled)
+        except Exception:
+            self.failures += 1
+            logger.exception("those who wait for %d stored batches could not be told", len(settled))
+
+    def _commit(self, group: Sequence[Batch]) -> Sequence[StoreResult | StoreUnavailable]:
+        try:
+            with self._engine.begin() as connection:
+                results = self._save(connection, group)
+        except sa.exc.OperationalError as exc:
+            return [self._unavailable(exc)] * len(group)
+        except Exception:
+            self.failures += 1
+            logger.exception("a group of %d batches cannot be stored together; trying each record alone", len(group))
+            return [self._one_by_one(batch) for batch in group]
+        self.commits += 1
+        self._is_failing = False
+        return results
+
+    def _one_by_one(self, batch: Batch) -> StoreResult | StoreUnavailable:
+        """Store what can be stored: one record that no database takes must not hold up the others."""
+        result = StoreResult()
+        for incoming in batch.records:
+            try:
+                with self._engine.begin() as connection:
+                    (one,) = self._save(connection, [attrs.evolve(batch, records=(incoming,))])
+            except sa.exc.OperationalError as exc:
+                return self._unavailable(exc)
+            except Exception as exc:
+                logger.exception("record %r cannot be stored", incoming.record.record_id)
+                one = StoreResult(rejected=((incoming.index, f"cannot be stored: {exc}"),))
+            self.commits += 1
+            result = StoreResult(
+                stored=result.stored + one.stored,
+                duplicates=result.duplicates + one.duplicates,
+                rejected=result.rejected + one.rejected,
+            )
+        return result
+
+    def _do_background(self) -> None:
+        began = time.monotonic()
+        try:
+            with self._engine.begin() as connection:
+                self._has_background = self._background(connection)
+        except Exception:
+            self.failures += 1
+            self._has_background = False  # the next commit asks for it again: no loop of failures
+            logger.exception("background work of the store failed")
+        ended = time.monotonic()
+        self._background_due_at = ended + (ended - began) * (1 / BACKGROUND_SHARE - 1)
+
+    def _unavailable(self, exc: sa.exc.OperationalError) -> StoreUnavailable:
+        self.failures += 1
+        if not self._is_failing:  # a full disk fails every commit: say so once, until one succeeds
+            self._is_failing = True
+            logger.error("the store cannot write: %s", exc.orig)
+        unavailable = StoreUnavailable(f"the store cannot write: {exc.orig}")
+        unavailable.__cause__ = exc
+        return unavailable

@@ -1,0 +1,107 @@
+"""Requests that come slowly, over real sockets; the deadlines are short, and a test waits for what they do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TypeAlias
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from freeplay_like.server.protocol import DeadlineProtocol
+
+Ends: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+LONG_S = 600.0
+HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
+
+
+async def application(scope: object, receive: object, send: object) -> None:
+    """Reads the body and sends it back."""
+    body, is_more = b"", True
+    while is_more:
+        message = await receive()  # type: ignore[operator]
+        if message["type"] == "http.disconnect":
+            return
+        body += message.get("body", b"")
+        is_more = message.get("more_body", False)
+    headers = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})  # type: ignore[operator]
+    await send({"type": "http.response.body", "body": body})  # type: ignore[operator]
+
+
+@contextlib.asynccontextmanager
+async def connected(*, head_s: float = LONG_S, body_s: float = LONG_S) -> AsyncIterator[tuple[Ends, DeadlineProtocol]]:
+    """A connection to a server with these deadlines, and the server's end of it."""
+    config = uvicorn.Config(application, lifespan="off", log_config=None, access_log=False)  # type: ignore[arg-type]
+    config.load()
+    made: asyncio.Future[DeadlineProtocol] = asyncio.get_running_loop().create_future()
+
+    class Impatient(DeadlineProtocol):
+        head_deadline_s = head_s
+        body_deadline_s = body_s
+
+    def make() -> Impatient:
+        protocol = Impatient(config=config, server_state=ServerState(), app_state={})
+        made.set_result(protocol)
+        return protocol
+
+    server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
+    try:
+        yield (reader, writer), await made
+    finally:
+        writer.close()
+        server.close()
+        await server.wait_closed()
+
+
+async def answered(reader: asyncio.StreamReader) -> bytes:
+    """The body of the next answer."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200")
+    return await reader.readexactly(4)
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST / HT", HEAD, b"\r\n"])
+async def test_a_head_that_does_not_come_whole_is_given_up(sent: bytes) -> None:
+    async with connected(head_s=0.05) as ((reader, writer), _):
+        writer.write(sent)
+        assert await reader.read() == b""
+
+
+async def test_a_second_head_that_does_not_come_whole_is_given_up_too() -> None:
+    async with connected(head_s=0.5) as ((reader, writer), _):
+        writer.write(HEAD + b"\r\nbody")
+        assert await answered(reader) == b"body"
+        writer.write(HEAD)
+        assert await reader.read() == b""
+
+
+async def test_a_body_that_does_not_come_whole_is_given_up() -> None:
+    async with connected(body_s=0.05) as ((reader, writer), _):
+        writer.write(HEAD + b"\r\nbo")
+        assert await reader.read() == b""
+
+
+async def test_pieces_that_come_in_time_make_a_request() -> None:
+    async with connected() as ((reader, writer), protocol):
+        for piece in (HEAD[:9], HEAD[9:], b"\r\n", b"bo", b"dy"):
+            writer.write(piece)
+            await writer.drain()
+        assert await answered(reader) == b"body"
+        assert protocol._deadline is None, "nothing is waited for between requests"
+
+
+async def test_a_request_in_one_piece_sets_no_timer() -> None:
+    async with connected() as ((reader, writer), protocol):
+        timers: list[float] = []
+        set_deadline = protocol._set_deadline
+        protocol._set_deadline = lambda seconds: (timers.append(seconds), set_deadline(seconds))[1]  # type: ignore[method-assign]
+        for _ in range(2):
+            writer.write(HEAD + b"\r\nbody")
+            assert await answered(reader) == b"body"
+        assert timers == []
