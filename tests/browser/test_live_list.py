@@ -1,0 +1,100 @@
+"""The list of calls while calls come in."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from freeplay_like.core.records import Record
+from support.browser import Pages
+from support.shop import Shop
+
+pytestmark = pytest.mark.browser
+
+ROWS = "table.calls tbody tr"
+
+
+def ids(page: Page) -> list[str]:
+    return [str(link.get_attribute("href")).rpartition("/")[2] for link in page.locator(".row-link").all()]
+
+
+def watch(shop: Shop, page: Page) -> Record:
+    """The page at a list of one call, connected; a mark in it tells whether it was loaded again."""
+    first = shop.maker(seed=1).one(0, age_s=90)
+    shop.post(first)
+    shop.sign_in(page)
+    expect(page.locator("[data-live]")).to_have_text("live")
+    page.evaluate("window.mark = 'here'")
+    return first
+
+
+def test_a_new_call_appears_on_top_once_without_a_reload(page: Page, new_shop: Shop) -> None:
+    first = watch(new_shop, page)
+    second, third, fourth = (new_shop.maker(seed=seed).one(seed) for seed in (2, 3, 4))
+    new_shop.post(second)
+    expect(page.locator(ROWS)).to_have_count(2)
+    new_shop.post(third, fourth)
+    expect(page.locator(ROWS)).to_have_count(4)
+    assert ids(page) == [record.record_id for record in (fourth, third, second, first)]
+    new_shop.post(second, third)  # the same records again change nothing
+    new_shop.post(fifth := new_shop.maker(seed=5).one(5))
+    expect(page.locator(ROWS)).to_have_count(5)
+    assert ids(page)[0] == fifth.record_id
+    assert page.evaluate("window.mark") == "here"
+
+
+def test_only_calls_that_the_filter_lets_through_appear(page: Page, new_shop: Shop) -> None:
+    watch(new_shop, page)
+    page.get_by_label("Status").select_option("complete")
+    expect(page.get_by_text("Filtered")).to_be_visible()
+    expect(page.locator("[data-live]")).to_have_text("live")
+    refused = new_shop.maker(seed=2).one(1, outcome="refused")
+    complete = new_shop.maker(seed=3).one(2)
+    new_shop.post(refused)
+    new_shop.post(complete)
+    expect(page.locator(ROWS)).to_have_count(2)
+    assert ids(page)[0] == complete.record_id
+
+
+def test_a_list_that_lost_its_server_goes_on_where_it_was(pages: Pages, own_shop: Shop) -> None:
+    for part in ("ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "htmx:sse:error"):
+        pages.expect(part)
+    page = pages.open()
+    first = watch(own_shop, page)
+    second, third, fourth = (own_shop.maker(seed=seed).one(seed) for seed in (2, 3, 4))
+    own_shop.post(second)
+    expect(page.locator(ROWS)).to_have_count(2)
+    own_shop.backend.stop()
+    expect(page.locator("[data-live]")).to_have_text("waiting for the server")
+    own_shop.backend.start()
+    own_shop.post(third)
+    expect(page.locator(ROWS)).to_have_count(3)
+    expect(page.locator("[data-live]")).to_have_text("live")
+    own_shop.post(fourth)
+    expect(page.locator(ROWS)).to_have_count(4)
+    assert ids(page) == [record.record_id for record in (fourth, third, second, first)]
+    assert page.evaluate("window.mark") == "here"
+
+
+def test_a_list_that_falls_far_behind_is_loaded_again_in_place(page: Page, new_shop: Shop) -> None:
+    watch(new_shop, page)
+    many = new_shop.maker(seed=9).make(130)
+    new_shop.post(*many[:100])
+    new_shop.post(*many[100:])
+    page.wait_for_function(
+        "id => document.querySelector('.row-link')?.getAttribute('href').endsWith(id)", arg=many[-1].record_id
+    )
+    assert len(ids(page)) == len(set(ids(page)))
+    new_shop.post(last := new_shop.maker(seed=10).one(1))
+    expect(page.locator(".row-link").first).to_have_attribute(
+        "href", f"/projects/{new_shop.project_id}/calls/{last.record_id}"
+    )
+
+
+def test_an_older_page_stays_as_it_is(page: Page, new_shop: Shop) -> None:
+    records = new_shop.maker().make(60)
+    new_shop.post(*records)
+    new_shop.sign_in(page).get_by_role("link", name="Older").click()
+    expect(page.locator(ROWS)).to_have_count(10)
+    assert page.locator("[data-live]").count() == 0
+    assert page.locator("[hx-sse\\:connect]").count() == 0
