@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 TEST_VENV := .venv-test
 TEST_BIN := $(CURDIR)/$(TEST_VENV)/bin
 AWAY := build/away
-PIP := -m pip install --disable-pip-version-check --quiet
+PIP_SHOWN := -m pip install --disable-pip-version-check
+PIP := $(PIP_SHOWN) --quiet
 SOURCES := $(shell find freeplay_like fixtures/projects -type f -not -name '*.pyc' 2>/dev/null)
 
 .PHONY: help demo test unit lint types rooms docs bench dev clean
@@ -49,7 +50,7 @@ docs: $(VENV)/dev.stamp  ## the documentation, into build/docs
 	@$(BIN)/mkdocs build --strict
 
 bench: $(VENV)/dev.stamp  ## every benchmark, as ratios in one run
-	@for file in import_time call_cost stream_cpu intake; do echo "== $$file" && $(BIN)/python benchmarks/$$file.py; done
+	@for file in import_time call_cost stream_cpu; do echo "== $$file" && $(BIN)/python benchmarks/$$file.py; done
 
 dev: $(VENV)/dev.stamp  ## an environment to work in
 
@@ -65,7 +66,7 @@ $(VENV)/pip.stamp $(TEST_VENV)/pip.stamp:
 
 $(VENV)/demo.stamp: pyproject.toml $(VENV)/pip.stamp
 	@echo "== installing freeplay-like with its server and local model (about a minute)" >&2
-	@$(BIN)/python $(PIP) --editable ".[server,local]"
+	@$(BIN)/python $(PIP_SHOWN) --editable ".[server,local]"
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml $(VENV)/demo.stamp

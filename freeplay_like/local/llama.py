@@ -9,6 +9,7 @@ The child is `python -m freeplay_like.local.llama`; see `child.py` for how it st
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +24,11 @@ from freeplay_like.local.model import SMOLLM2, LocalModelError
 
 _HOST: Final = "127.0.0.1"
 _LOG_LINES: Final = 8
+
+DEFAULT_THREADS: Final = max(1, min(4, (os.cpu_count() or 2) // 2))
+"""Half the cores. llama.cpp's threads wait for one another at every step: with as many as cores, and anything else
+running, an answer took 5 times as long as with one (measured on two cores); left alone, one takes 1.5 times as long.
+"""
 
 
 @attrs.frozen(kw_only=True)
@@ -51,7 +57,7 @@ class LlamaServer:
         *,
         alias: str = SMOLLM2.name,
         port: int = 0,
-        threads: int = 2,
+        threads: int = DEFAULT_THREADS,
         slots: int = 2,
         context_tokens: int = 2048,
         start_timeout_s: float = 60.0,
@@ -125,7 +131,7 @@ def main() -> None:
     parser.add_argument("--model-file", type=Path, required=True)
     parser.add_argument("--alias", default=SMOLLM2.name)
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=DEFAULT_THREADS)
     parser.add_argument("--slots", type=int, default=2)
     parser.add_argument("--context-tokens", type=int, default=2048)
     arguments = parser.parse_args()

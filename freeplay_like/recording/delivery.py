@@ -215,7 +215,7 @@ class Delivery:
         if is_drained and self._orphans.remove_finished(self._courier.now_s()):
             self._housekeeping_at_s = float("-inf")  # there is room for the next
         self._grant(is_drained=is_drained)
-        if any(wish.is_last for wish in self._wishes) and is_drained:
+        if any(wish.is_last for wish in self._wishes) and is_drained and was_quiet:
             return True
         if any(wish.is_last and wish.deadline_s <= self._courier.now_s() for wish in self._wishes):
             return True

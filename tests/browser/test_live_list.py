@@ -79,8 +79,7 @@ def test_a_list_that_lost_its_server_goes_on_where_it_was(pages: Pages, own_shop
 def test_a_list_that_falls_far_behind_is_loaded_again_in_place(page: Page, new_shop: Shop) -> None:
     watch(new_shop, page)
     many = new_shop.maker(seed=9).make(130)
-    new_shop.post(*many[:100])
-    new_shop.post(*many[100:])
+    new_shop.post(*many)
     page.wait_for_function(
         "id => document.querySelector('.row-link')?.getAttribute('href').endsWith(id)", arg=many[-1].record_id
     )

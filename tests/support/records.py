@@ -252,7 +252,7 @@ def special_records(project_id: str, now: datetime | None = None) -> dict[str, R
 def post_records(api_base: str, api_key: str, records: Sequence[Record]) -> JsonObject:
     """Send records as the SDK's delivery does, and wait until they are stored."""
     stored: JsonObject = {}
-    for group in _groups(records, 100):
+    for group in _groups(records, 500):
         answer = requests.post(
             f"{api_base}/v2/projects/{group[0].project_id}/records:batch",
             data=to_wire({"records": list(group)}),
