@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, sync_playwright
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+from freeplay_like.core.records import Record  # noqa: E402
 from support.browser import CHROMIUM_FLAGS, WIDE, find_chromium  # noqa: E402  needs the path above
 from support.records import RecordMaker, post_records, special_records  # noqa: E402
 
@@ -55,6 +56,17 @@ def take(browser: Browser, address: str, pages: dict[str, str], folder: pathlib.
     context.close()
 
 
+def to_show(records: list[Record]) -> Record:
+    """The longest complete answer in the middle of a conversation that plain Latin fonts can write."""
+
+    def is_fit(record: Record) -> bool:
+        texts = [message.text for message in record.messages] + [record.text]
+        is_whole = record.outcome == "complete" and record.is_stream and len(texts) > 4
+        return is_whole and all(text and max(text) < "\u0250" for text in texts)
+
+    return max(filter(is_fit, records), key=lambda record: len(record.text))
+
+
 def main() -> None:
     """Start, fill, look, stop."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -71,7 +83,7 @@ def main() -> None:
         ready = init("bakery")
         records = RecordMaker(project_id=ready["project_id"]).make(64)
         post_records(ready["api_base"], ready["api_key"], records)
-        shown = max((r for r in records if r.outcome == "complete" and r.is_stream), key=lambda r: len(r.messages))
+        shown = to_show(records)
         project = f"{url}/projects/{ready['project_id']}"
         pages = {"calls": f"{project}/calls", "call": f"{project}/calls/{shown.record_id}"}
         with playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_FLAGS) as browser:

