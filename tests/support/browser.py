@@ -75,9 +75,12 @@ def find_chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One headless Chromium for all tests. Skips where there is none, except in CI."""
+    """One headless Chromium for a file of tests. Skips where there is none, except in CI.
+
+    Not one for the whole run: Playwright keeps an event loop in this thread, beside which no async test can run.
+    """
     try:
         executable = find_chromium()
     except FileNotFoundError as exc:
