@@ -426,7 +426,7 @@ def test_progress_is_journalled_by_size() -> None:
     stream = _stream(["x" * 5000, "y", "z" * 5000], recorder)
     next(stream)
     assert recorder.started[stream.record_id].outcome == "interrupted"
-    assert recorder.progressed[stream.record_id] == "x" * 5000
+    assert recorder.progressed[stream.record_id] == ["x" * 5000]
     stream.result()
     assert recorder.records[0].text == "x" * 5000 + "y" + "z" * 5000
 
