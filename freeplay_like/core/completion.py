@@ -153,11 +153,6 @@ class CompletionBuilder:
         first = self._choices.get(0)
         return "".join(first.text) if first else ""
 
-    @property
-    def finish_reasons(self) -> tuple[FinishReason | None, ...]:
-        """The finish reason of each choice that has been seen, by index."""
-        return tuple(self._choices[i].finish_reason for i in sorted(self._choices))
-
     def choices(self) -> tuple[Choice, ...]:
         """Every choice so far, by index; at least one."""
         return tuple(self._choices[i].build() for i in sorted(self._choices)) or (Choice(),)

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from freeplay_like.core.chunks import CompletionChunk
 from freeplay_like.core.web import SseFormat, sse_chunk, sse_end, sse_error
 from freeplay_like.errors import FreeplayError
 from freeplay_like.session.net import net
 
 if TYPE_CHECKING:
     from freeplay_like.session.streams import AsyncCompletionStream, CompletionStream
+
+
+def _encoded(chunk: CompletionChunk, stream: CompletionStream | AsyncCompletionStream, format: SseFormat) -> bytes:
+    """What a chunk is on the wire; empty where the format has nothing to say of it."""
+    if chunk.is_final:
+        return sse_end(stream.partial, stream.record_id, format)
+    return sse_chunk(chunk, stream.record_id, format)
 
 
 class SseBody:
@@ -33,12 +41,7 @@ class SseBody:
                 chunk = next(stream)
             except FreeplayError as exc:
                 return sse_error(exc, stream.record_id, self._format)
-            data = (
-                sse_end(stream.partial, stream.record_id, self._format)
-                if chunk.is_final
-                else sse_chunk(chunk, stream.record_id, self._format)
-            )
-            if data:
+            if data := _encoded(chunk, stream, self._format):
                 return data
 
     def close(self) -> None:
@@ -46,7 +49,7 @@ class SseBody:
         self._stream.close()
 
     def __del__(self) -> None:
-        if not self._stream.is_finished:
+        if self._stream._is_lost():
             net.catch(lambda stream=self._stream: stream._drop("cancelled"))  # type: ignore[misc]
 
 
@@ -67,12 +70,7 @@ class AsyncSseBody:
                 chunk = await anext(stream)
             except FreeplayError as exc:
                 return sse_error(exc, stream.record_id, self._format)
-            data = (
-                sse_end(stream.partial, stream.record_id, self._format)
-                if chunk.is_final
-                else sse_chunk(chunk, stream.record_id, self._format)
-            )
-            if data:
+            if data := _encoded(chunk, stream, self._format):
                 return data
 
     async def aclose(self) -> None:
@@ -80,5 +78,5 @@ class AsyncSseBody:
         await self._stream.aclose()
 
     def __del__(self) -> None:
-        if not self._stream.is_finished:
+        if self._stream._is_lost():
             net.catch(lambda stream=self._stream: stream._drop("cancelled"))  # type: ignore[misc]
