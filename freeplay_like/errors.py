@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from freeplay_like.core.completion import CompletionResponse
+    from freeplay_like.core.limits import Attempt
 
 
 class FreeplayError(Exception):
@@ -48,6 +49,14 @@ class MessageError(ConfigurationError):
         self.index = index
 
 
+class SessionBusyError(FreeplayError):
+    """A chat session was asked for a second call while one of its calls still runs; `session_id` names it."""
+
+    def __init__(self, message: str, *, session_id: str) -> None:
+        super().__init__(message)
+        self.session_id = session_id
+
+
 # --- templates --------------------------------------------------------------------------------------------
 
 
@@ -80,7 +89,7 @@ class ProviderError(FreeplayError):
 
     `status` is the HTTP status or None where none came; `request_id` the provider's; `retryable` whether the
     same request may succeed later; `retry_after_s` what the provider asked for; `partial` the completion so
-    far where the failure came in the middle of a stream.
+    far where the failure came in the middle of a stream; `attempts` the tries of the same call that failed before.
     """
 
     def __init__(
@@ -104,6 +113,7 @@ class ProviderError(FreeplayError):
         self.retryable = retryable
         self.retry_after_s = retry_after_s
         self.partial: CompletionResponse | None = None
+        self.attempts: tuple[Attempt, ...] = ()
 
 
 class ProviderTimeout(ProviderError):
@@ -116,6 +126,14 @@ class ProviderRateLimited(ProviderError):
 
 class ProviderRejected(ProviderError):
     """The provider will not take this request (400, 401, 403, 404, 413, 422): sending it again will not help."""
+
+
+class ProviderDenied(ProviderRejected):
+    """The provider does not take the key, or the key may not do this (401, 403)."""
+
+
+class ContextLengthExceeded(ProviderRejected):
+    """Messages and answer together are longer than the model's context."""
 
 
 class ProviderUnavailable(ProviderError):
@@ -151,6 +169,41 @@ class StreamCancelled(StreamError):
 
 class StreamInterrupted(StreamError):
     """The provider ended the stream without saying that it was finished."""
+
+
+class IncompleteResponse(StreamError):
+    """An answer is still truncated after every continuation that was allowed, or a continuation failed.
+
+    `partial` is the answer so far, all parts joined; `continue_count` how many continuations were made of
+    `max_continues`; `__cause__` the error that ended it, None where the limit did.
+    """
+
+    def __init__(
+        self, message: str, *, partial: CompletionResponse | None = None, continue_count: int, max_continues: int
+    ) -> None:
+        super().__init__(message, partial=partial)
+        self.continue_count = continue_count
+        self.max_continues = max_continues
+
+
+class StructuredOutputError(FreeplayError):
+    """An answer does not fit its schema, after the repairs that were allowed.
+
+    `text` is the answer as it came, `problems` what is wrong with it, `response` the last answer as a whole.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        text: str = "",
+        problems: Sequence[str] = (),
+        response: CompletionResponse | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.text = text
+        self.problems = tuple(problems)
+        self.response = response
 
 
 # --- the backend ------------------------------------------------------------------------------------------

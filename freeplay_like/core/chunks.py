@@ -58,6 +58,8 @@ class CompletionChunk:
     text: str = ""
     choice: int = 0
     reasoning: str = ""
+    reasoning_blocks: tuple[JsonObject, ...] = ()
+    """Whole blocks that the provider wants back in the next turn, as they came: signed or encrypted reasoning."""
     refusal: str = ""
     tool_calls: tuple[ToolCallDelta, ...] = ()
     logprobs: JsonObject | None = None

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeVar, overload
+
 import attrs
 
 from freeplay_like.core.chunks import CompletionChunk, FinishReason, Usage
 from freeplay_like.core.messages import ChatMessage, Message, ToolCall, to_chat
+from freeplay_like.core.schemas import Schema, SchemaLike, SchemaMismatch, schema_of
 from freeplay_like.core.wire import JsonObject
+from freeplay_like.errors import StructuredOutputError
+
+T = TypeVar("T")
 
 
 @attrs.frozen(kw_only=True)
@@ -16,6 +22,7 @@ class Choice:
     index: int = 0
     text: str = ""
     reasoning: str = ""
+    reasoning_blocks: tuple[JsonObject, ...] = ()
     refusal: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[JsonObject, ...] = ()
@@ -25,7 +32,13 @@ class Choice:
     def as_message(self) -> Message:
         """The assistant's message."""
         content = self.text or (self.refusal or None if not self.tool_calls else None)
-        return Message(role="assistant", content=content, tool_calls=self.tool_calls)
+        return Message(
+            role="assistant",
+            content=content,
+            tool_calls=self.tool_calls,
+            reasoning=self.reasoning if self.tool_calls else "",
+            reasoning_blocks=self.reasoning_blocks,
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -33,7 +46,8 @@ class CompletionResponse:
     """An answer, whole or partial. The plain attributes speak of the first choice; `choices` holds all.
 
     `content` is the text; `is_complete` is True where the model ran to its natural end; `model` is the name
-    that answered; `record_id` the record that the call left in the backend.
+    that answered; `record_id` the record that the call left in the backend. An answer that could be continued is all
+    its `parts` joined, with their usage added up and the first one's record; of any other `parts` is empty.
     """
 
     content: str
@@ -43,6 +57,7 @@ class CompletionResponse:
     model: str | None = None
     response_id: str | None = None
     record_id: str | None = None
+    parts: tuple[CompletionResponse, ...] = ()
 
     @property
     def text(self) -> str:
@@ -63,6 +78,36 @@ class CompletionResponse:
     def message(self) -> Message:
         """The first choice as the assistant's message."""
         return self.choices[0].as_message()
+
+    @overload
+    def parse(self, kind: Schema[T] | type[T]) -> T: ...
+    @overload
+    def parse(self, kind: SchemaLike) -> object: ...
+    def parse(self, kind: SchemaLike) -> object:
+        """The value in the text: JSON, alone or in one fenced block, as `kind` has it (a class, or a JSON Schema).
+
+        Raises:
+            ConfigurationError: `kind` cannot be described as JSON.
+            StructuredOutputError: the text does not fit; `.problems` says why.
+        """
+        return self.parse_choice(schema_of(kind), self.choices[0])
+
+    def parse_choice(self, schema: Schema[T], choice: Choice) -> T:
+        """The value in the text of one of its choices.
+
+        Raises:
+            StructuredOutputError: the text does not fit; `.problems` says why.
+        """
+        try:
+            return schema.parse(choice.text)
+        except SchemaMismatch as exc:
+            cut = "" if choice.finish_reason == "stop" else f" (finish_reason={choice.finish_reason!r})"
+            raise StructuredOutputError(
+                f"the answer{cut} is no {schema.name}: {'; '.join(exc.problems)}",
+                text=choice.text,
+                problems=exc.problems,
+                response=self,
+            ) from exc
 
 
 @attrs.frozen(kw_only=True)
@@ -91,18 +136,27 @@ class _ChoiceBuilder:
     index: int
     text: list[str] = attrs.field(factory=list)
     reasoning: list[str] = attrs.field(factory=list)
+    reasoning_blocks: list[JsonObject] = attrs.field(factory=list)
     refusal: list[str] = attrs.field(factory=list)
     tool_calls: dict[int, _ToolCallBuilder] = attrs.field(factory=dict)
     logprobs: list[JsonObject] = attrs.field(factory=list)
     finish_reason: FinishReason | None = None
     finish_reason_raw: str | None = None
+    built: Choice | None = None
+    """The choice as it is now, kept until it is fed again: the end of a stream is looked at several times."""
 
     def build(self) -> Choice:
+        if self.built is None:
+            self.built = self._build()
+        return self.built
+
+    def _build(self) -> Choice:
         calls = (self.tool_calls[i] for i in sorted(self.tool_calls))
         return Choice(
             index=self.index,
             text="".join(self.text),
             reasoning="".join(self.reasoning),
+            reasoning_blocks=tuple(self.reasoning_blocks),
             refusal="".join(self.refusal),
             tool_calls=tuple(ToolCall(id=c.id, name=c.name, arguments="".join(c.arguments) or "{}") for c in calls),
             logprobs=tuple(self.logprobs),
@@ -126,10 +180,13 @@ class CompletionBuilder:
         choice = self._choices.get(chunk.choice)
         if choice is None:
             choice = self._choices[chunk.choice] = _ChoiceBuilder(chunk.choice)
+        choice.built = None
         if chunk.text:
             choice.text.append(chunk.text)
         if chunk.reasoning:
             choice.reasoning.append(chunk.reasoning)
+        if chunk.reasoning_blocks:
+            choice.reasoning_blocks.extend(chunk.reasoning_blocks)
         if chunk.refusal:
             choice.refusal.append(chunk.refusal)
         if chunk.logprobs is not None:
@@ -151,7 +208,9 @@ class CompletionBuilder:
     def text(self) -> str:
         """The text of the first choice so far."""
         first = self._choices.get(0)
-        return "".join(first.text) if first else ""
+        if first is None:
+            return ""
+        return first.built.text if first.built is not None else "".join(first.text)
 
     def choices(self) -> tuple[Choice, ...]:
         """Every choice so far, by index; at least one."""

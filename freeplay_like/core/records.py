@@ -6,6 +6,7 @@ That is what the journal writes before the request leaves, and why a killed proc
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
@@ -13,6 +14,7 @@ import attrs
 
 from freeplay_like.core.chunks import CompletionChunk, Usage
 from freeplay_like.core.completion import Choice, CompletionBuilder, CompletionResponse
+from freeplay_like.core.limits import Attempt
 from freeplay_like.core.messages import Message
 from freeplay_like.core.parameters import ParameterSetting
 from freeplay_like.core.wire import JsonObject
@@ -67,8 +69,10 @@ class Record:
 
     `messages` are the messages as sent, variables filled in; `request` is the body as it went over the wire.
     `requested_model` is the name asked for, `model` the name that answered. `timeline` holds points
-    `[milliseconds since the start, characters so far]`. `is_partial` marks a record of a call that was never
-    seen to end.
+    `[milliseconds since the start, characters so far]`. `parent_id` is the record that this one continues or repairs.
+    `attempts` are the tries of this call that failed before the one that counts; `headers` those of the provider's
+    answer that speak of limits and costs; `handler_errors` how often the caller's own handlers failed. `otel_trace_id`
+    and `otel_span_id` are W3C ids in hex.
     """
 
     record_id: str
@@ -99,6 +103,11 @@ class Record:
     error: ErrorInfo | None = None
     response_id: str | None = None
     request_id: str | None = None
+    attempts: tuple[Attempt, ...] = ()
+    headers: dict[str, str] = attrs.field(factory=dict)
+    handler_errors: int = 0
+    otel_trace_id: str | None = None
+    otel_span_id: str | None = None
 
     started_at: datetime
     ended_at: datetime | None = None
@@ -115,6 +124,31 @@ class Record:
         return self.choices[0].text if self.choices else ""
 
 
+Feedback = Literal["positive", "negative"]
+"""A person's thumb."""
+
+ScoreValue = bool | int | float | str
+"""What a check or a judge says of an answer."""
+
+
+@attrs.frozen(kw_only=True)
+class Amendment:
+    """Something said of a record after it was kept; each is kept beside the record, in the order of `made_at`.
+
+    `feedback` and `comments` (free fields) come from a person, `scores` from a check or a judge, `new_messages` follow
+    the record's answer. It may arrive before the record does.
+    """
+
+    amendment_id: str
+    record_id: str
+    project_id: str
+    made_at: datetime
+    feedback: Feedback | None = None
+    comments: JsonObject = attrs.field(factory=dict)
+    scores: dict[str, ScoreValue] = attrs.field(factory=dict)
+    new_messages: tuple[Message, ...] = ()
+
+
 def outcome_of_finish(response: CompletionResponse) -> Outcome:
     """The outcome of a stream that the provider ended properly, from its finish reasons: the worst choice counts."""
     reasons = {choice.finish_reason for choice in response.choices}
@@ -123,6 +157,15 @@ def outcome_of_finish(response: CompletionResponse) -> Outcome:
     if "length" in reasons:
         return "truncated"
     return "interrupted" if None in reasons else "complete"
+
+
+_KEPT_HEADERS: Final = ("x-ratelimit-", "anthropic-ratelimit-", "openai-processing-ms", "retry-after")
+"""What headers must begin with to be kept: those that speak of limits and of the provider's own time."""
+
+
+def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of an answer that a record keeps."""
+    return {name.lower(): value for name, value in headers.items() if name.lower().startswith(_KEPT_HEADERS)}
 
 
 def error_info(error: BaseException) -> ErrorInfo:
@@ -167,6 +210,9 @@ class RecordBuilder:
     started_ns: int
     completion: CompletionBuilder = attrs.field(factory=CompletionBuilder)
     request_id: str | None = None
+    attempts: list[Attempt] = attrs.field(factory=list)
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    handler_errors: int = 0
     is_settled: bool = False
     chunk_count: int = 0
     characters: int = 0
@@ -184,6 +230,10 @@ class RecordBuilder:
         if self.first_chunk_ns is None:
             self.first_chunk_ns = now_ns
         self._timeline.add((now_ns - self.started_ns) / 1e6, self.characters)
+
+    def restart(self) -> None:
+        """Forget an attempt of which nothing was delivered: another one follows."""
+        self.completion = CompletionBuilder()
 
     def response(self) -> CompletionResponse:
         """The completion so far."""
@@ -204,6 +254,9 @@ class RecordBuilder:
             model=self.completion.model or self.base.requested_model,
             response_id=self.completion.response_id,
             request_id=self.request_id,
+            attempts=tuple(self.attempts),
+            headers=kept_headers(self.headers),
+            handler_errors=self.handler_errors,
             error=None if error is None else error_info(error),
             ended_at=self.base.started_at + timedelta(microseconds=elapsed_ns // 1000),
             latency_ms=round(elapsed_ns / 1e6, 3),

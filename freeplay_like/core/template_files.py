@@ -14,10 +14,12 @@
 
     === user ===
     {{question}}
+    === image photo ===
 
 The head between the two `+++` lines is TOML. `tools` and `output_schema` may stand there as TOML or, which keeps
 every JSON value exact, as a text of JSON. A message is what stands between two markers, to the letter, less one blank
-line before the next marker. A line of the message that would read as a marker has a backslash in front of it.
+line before the next marker. A line of the message that would read as a marker has a backslash in front of it. Markers
+of media (`=== image photo ===`: kind and name) come after the message they belong to.
 
 Ids, version and environment are not in the file: they belong to the place where the template is kept.
 """
@@ -30,8 +32,18 @@ import tomllib
 from collections.abc import Mapping
 from typing import Final, cast
 
+import attrs
+
+from freeplay_like.core.media import MEDIA_KINDS, MediaKind
 from freeplay_like.core.messages import Role
-from freeplay_like.core.templates import TEMPLATE_ROLES, HistorySlot, PromptTemplate, Syntax, TemplateMessage
+from freeplay_like.core.templates import (
+    TEMPLATE_ROLES,
+    HistorySlot,
+    MediaSlot,
+    PromptTemplate,
+    Syntax,
+    TemplateMessage,
+)
 from freeplay_like.core.wire import JsonObject, JsonValue
 from freeplay_like.errors import TemplateError, TemplateSyntaxError
 
@@ -39,7 +51,8 @@ SUFFIX: Final = ".prompt"
 
 _FENCE: Final = "+++"
 _MARKERS: Final = {f"=== {word} ===": word for word in (*TEMPLATE_ROLES, "history")}
-_LIKE_MARKER: Final = re.compile(r"===[ \t]*\w+[ \t]*===[ \t]*")
+_MEDIA_MARKER: Final = re.compile(rf"=== ({'|'.join(MEDIA_KINDS)}) (\S(?:.*\S)?) ===")
+_LIKE_MARKER: Final = re.compile(rf"===[ \t]*(?:\w+[ \t]*|(?:{'|'.join(MEDIA_KINDS)})[ \t].*)===[ \t]*")
 _ESCAPED: Final = re.compile(r"(\\+)" + _LIKE_MARKER.pattern)
 _TEXT_KEYS: Final = ("description", "model", "flavor", "provider", "syntax")
 _JSON_KEYS: Final = ("parameters", "tools", "output_schema")
@@ -159,35 +172,53 @@ def _only_json(value: JsonValue, key: str, name: str) -> JsonValue:
 
 def _messages(lines: list[str], start: int, name: str) -> tuple[TemplateMessage | HistorySlot, ...]:
     messages: list[TemplateMessage | HistorySlot] = []
-    word: str | None = None
+    word: str | MediaSlot | None = None
     begun = start
     for index in range(start, len(lines) + 1):
-        marker = _MARKERS.get(lines[index]) if index < len(lines) else "end"
-        if marker is None:
-            if _LIKE_MARKER.fullmatch(lines[index]):
-                raise _wrong(
-                    name,
-                    index + 1,
-                    f"{lines[index]!r} is no marker; known: {', '.join(_MARKERS)} (as text: a backslash in front)",
-                )
-            continue
-        messages.extend(_block(word, lines[begun:index], begun, name))
-        word, begun = marker, index + 1
+        marker = _marker(lines[index], index, name) if index < len(lines) else "end"
+        if marker is not None:
+            _take(messages, word, lines[begun:index], begun, name)
+            word, begun = marker, index + 1
     return tuple(messages)
 
 
-def _block(word: str | None, lines: list[str], begun: int, name: str) -> list[TemplateMessage | HistorySlot]:
-    """What stands under one marker: a message, a slot, or nothing before the first marker."""
-    if word in (None, "history"):
-        for offset, line in enumerate(lines):
-            if line.strip():
-                where = "before the first marker" if word is None else "under '=== history ==='"
-                raise _wrong(name, begun + offset + 1, f"text {where}; expected a marker such as '=== user ==='")
-        return [] if word is None else [HistorySlot()]
-    if lines and not lines[-1]:
-        lines = lines[:-1]
-    content = "\n".join(line[1:] if _ESCAPED.fullmatch(line) else line for line in lines)
-    return [TemplateMessage(role=cast("Role", word), content=content)]
+def _marker(line: str, index: int, name: str) -> str | MediaSlot | None:
+    """What a line marks the beginning of, None where it is text."""
+    word = _MARKERS.get(line)
+    if word is not None or not _LIKE_MARKER.fullmatch(line):
+        return word
+    media = _MEDIA_MARKER.fullmatch(line)
+    if media is None:
+        known = f"{', '.join(_MARKERS)}, and === image NAME === and the like"
+        raise _wrong(name, index + 1, f"{line!r} is no marker; known: {known} (as text: a backslash in front)")
+    return MediaSlot(kind=cast("MediaKind", media[1]), name=media[2])
+
+
+def _take(
+    messages: list[TemplateMessage | HistorySlot], word: str | MediaSlot | None, lines: list[str], begun: int, name: str
+) -> None:
+    """Add to the messages what stands under one marker, or before the first."""
+    if word is None or word == "history" or isinstance(word, MediaSlot):
+        _expect_blank(word, lines, begun, name)
+    if isinstance(word, MediaSlot):
+        last = messages[-1] if messages else None
+        if not isinstance(last, TemplateMessage):
+            raise _wrong(name, begun, f"{_marker_line(word)!r} follows no message; put it after the one it belongs to")
+        messages[-1] = attrs.evolve(last, media_slots=(*last.media_slots, word))
+    elif word == "history":
+        messages.append(HistorySlot())
+    elif word is not None:
+        if lines and not lines[-1]:
+            lines = lines[:-1]
+        content = "\n".join(line[1:] if _ESCAPED.fullmatch(line) else line for line in lines)
+        messages.append(TemplateMessage(role=cast("Role", word), content=content))
+
+
+def _expect_blank(word: str | MediaSlot | None, lines: list[str], begun: int, name: str) -> None:
+    for offset, line in enumerate(lines):
+        if line.strip():
+            where = "before the first marker" if word is None else f"under '{_marker_line(word)}'"
+            raise _wrong(name, begun + offset + 1, f"text {where}; expected a marker such as '=== user ==='")
 
 
 def _wrong(name: str, line: int, what: str) -> TemplateSyntaxError:
@@ -206,14 +237,13 @@ def to_text(template: PromptTemplate) -> str:
     parts = [_FENCE, *_head_lines(template), _FENCE]
     last = len(template.messages) - 1
     for index, message in enumerate(template.messages):
-        if isinstance(message, HistorySlot):
-            parts.append("=== history ===")
-            lines = []
-        else:
-            parts.append(f"=== {message.role} ===")
-            lines = [_escaped(line) for line in message.content.split("\n")]
-        parts.extend(lines)
-        if index < last or (lines and not lines[-1]):
+        lines = [] if isinstance(message, HistorySlot) else [_escaped(line) for line in message.content.split("\n")]
+        slots = () if isinstance(message, HistorySlot) else message.media_slots
+        parts += [_marker_line("history" if isinstance(message, HistorySlot) else message.role), *lines]
+        if slots and not lines[-1]:
+            parts.append("")
+        parts += map(_marker_line, slots)
+        if index < last or (not slots and lines and not lines[-1]):
             parts.append("")
     text = "\n".join(parts) + "\n"
     try:
@@ -224,6 +254,10 @@ def to_text(template: PromptTemplate) -> str:
             template=template.name,
         ) from exc
     return text
+
+
+def _marker_line(word: str | MediaSlot) -> str:
+    return f"=== {word.kind} {word.name} ===" if isinstance(word, MediaSlot) else f"=== {word} ==="
 
 
 def _escaped(line: str) -> str:

@@ -11,15 +11,24 @@ import attrs
 
 from freeplay_like.core import fstring, mustache
 from freeplay_like.core.interpolation import (
+    MISSING,
     LimitProblem,
     Rendering,
     SyntaxProblem,
     ValueProblem,
     check_length,
+    is_a,
     is_mapping,
 )
-from freeplay_like.core.messages import Message, Role
+from freeplay_like.core.media import Media
+from freeplay_like.core.messages import Message, without_instructions
+from freeplay_like.core.parts import content_of
 from freeplay_like.core.records import TemplateRef, TemplateSource
+from freeplay_like.core.template_messages import TEMPLATE_ROLES as TEMPLATE_ROLES
+from freeplay_like.core.template_messages import HistorySlot as HistorySlot
+from freeplay_like.core.template_messages import MediaSlot as MediaSlot
+from freeplay_like.core.template_messages import TemplateMessage as TemplateMessage
+from freeplay_like.core.template_wire import TemplateReader, message_to_wire
 from freeplay_like.core.wire import JsonObject, JsonValue
 from freeplay_like.errors import MissingVariablesError, TemplateError, TemplateSyntaxError
 
@@ -33,24 +42,8 @@ Syntax = Literal["mustache", "fstring", "none"]
 
 SYNTAXES: Final[tuple[str, ...]] = get_args(Syntax)
 
-TEMPLATE_ROLES: Final = ("system", "developer", "user", "assistant")
-"""The roles a template can give a message; answers of tools only come up in a conversation."""
-
 FORMAT_VERSION: Final = 3
 """The number that Freeplay's template JSON carries for messages of this shape (read from its client 0.6.1)."""
-
-
-@attrs.frozen
-class HistorySlot:
-    """Where the conversation so far goes."""
-
-
-@attrs.frozen(kw_only=True)
-class TemplateMessage:
-    """A message whose content has variables in it."""
-
-    role: Role
-    content: str
 
 
 class _Compiled(Protocol):
@@ -81,7 +74,7 @@ class PromptTemplate:
 
     Raises:
         TemplateSyntaxError: a text does not parse; names template, message (counted from 1), line and column.
-        TemplateError: an unknown role or syntax, or more than one history slot.
+        TemplateError: an unknown role or syntax, a wrong media slot, or more than one history slot.
     """
 
     name: str
@@ -119,6 +112,9 @@ class PromptTemplate:
         if message.role not in TEMPLATE_ROLES:
             known = ", ".join(TEMPLATE_ROLES)
             raise TemplateError(f"{where} has role {message.role!r}; known: {known}", template=self.name)
+        for slot in message.media_slots:
+            if slot.problem:
+                raise TemplateError(f"{where} has {slot.problem}", template=self.name, variables=[slot.name])
         try:
             check_length(message.content)
             return _PARSERS[self.syntax](message.content)
@@ -130,12 +126,17 @@ class PromptTemplate:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """The top-level names a caller has to give, in order of first appearance.
+        """The top-level names a caller has to give, those of media among them, in order of first appearance.
 
         A name that only sections ask for, or that only stands inside sections, is not among them: whether it is
         needed depends on the values, and rendering tells. `optional_variables` has those.
         """
-        return _distinct(name for compiled in self._compiled if compiled for name in compiled.required)
+        return _distinct(
+            name
+            for message, compiled in zip(self.messages, self._compiled, strict=True)
+            if compiled and isinstance(message, TemplateMessage)
+            for name in (*compiled.required, *(slot.name for slot in message.media_slots))
+        )
 
     @property
     def optional_variables(self) -> tuple[str, ...]:
@@ -161,7 +162,7 @@ class PromptTemplate:
         """SHA-256, in hex, of all that a call's behaviour depends on: equal for two versions that say the same."""
         said = [
             self.syntax,
-            [_message_to_wire(message) for message in self.messages],
+            [message_to_wire(message) for message in self.messages],
             [self.provider, self.flavor_name, self.model, self.parameters],
             [self.tools, self.output_schema],
         ]
@@ -171,12 +172,15 @@ class PromptTemplate:
     def render(self, variables: Mapping[str, JsonValue], history: Sequence[Message] = ()) -> tuple[Message, ...]:
         """The messages with variables filled in and the history in its slot, or at the end where there is none.
 
-        Only the template's own text is rendered: neither values nor history are looked into. A system message of the
-        history gives way to the template's own. Variables that the template does not use are allowed.
+        Only the template's own text is rendered: neither values nor history are looked into. A medium is given as a
+        variable of its slot's name and becomes a part after the message's text. Instructions in the history (the
+        system's messages, and the developer's that open it) give way to the template's own, so that the model never
+        hears two. Variables that the template does not use are allowed.
 
         Raises:
             MissingVariablesError: lists every name that was looked for and found nowhere, over all messages.
-            TemplateError: a value is None or not data; names the variable.
+            TemplateError: a value is None or not data, or is no `Media` of the kind that its slot takes; names the
+                variable.
             TemplateSyntaxError: the text would be longer than allowed.
         """
         if not is_mapping(variables):
@@ -185,24 +189,50 @@ class PromptTemplate:
                 template=self.name,
             )
         rendering = Rendering()
+        heard = tuple(history) if not self._instructs else without_instructions(history)
         rendered: list[Message] = []
         for message, compiled in zip(self.messages, self._compiled, strict=True):
             if isinstance(message, HistorySlot) or compiled is None:
-                rendered.extend(self._heard(history))
+                rendered.extend(heard)
             else:
-                content = self._render_message(compiled, variables, rendering)
-                rendered.append(Message(role=message.role, content=content))
+                text = self._render_text(compiled, variables, rendering)
+                media = self._render_media(message, variables, rendering)
+                rendered.append(Message(role=message.role, content=content_of(text, media)))
         if rendering.missing:
             raise self._missing(tuple(rendering.missing), variables)
         if HistorySlot() not in self.messages:
-            rendered.extend(self._heard(history))
+            rendered.extend(heard)
         return tuple(rendered)
 
-    def _heard(self, history: Sequence[Message]) -> Iterable[Message]:
-        own = any(isinstance(message, TemplateMessage) and message.role == "system" for message in self.messages)
-        return (message for message in history if not (own and message.role == "system"))
+    @property
+    def _instructs(self) -> bool:
+        """Whether the template has instructions of its own; a developer's message counts wherever it stands."""
+        return any(isinstance(m, TemplateMessage) and m.role in ("system", "developer") for m in self.messages)
 
-    def _render_message(self, compiled: _Compiled, variables: Mapping[str, JsonValue], rendering: Rendering) -> str:
+    def _render_media(
+        self, message: TemplateMessage, variables: Mapping[str, JsonValue], rendering: Rendering
+    ) -> list[Media]:
+        media = []
+        for slot in message.media_slots:
+            value = variables.get(slot.name, MISSING)
+            if value is MISSING:
+                rendering.miss(slot.name)
+            elif is_a(value, Media) and value.kind == slot.kind:
+                media.append(value)
+            else:
+                raise self._not_for(slot, value)
+        return media
+
+    def _not_for(self, slot: MediaSlot, value: object) -> TemplateError:
+        found = f"media of kind {value.kind!r}" if is_a(value, Media) else f"of type {type(value).__name__}"
+        return TemplateError(
+            f"{self._label}: variable {slot.name!r} is {found}, and stands where media of kind {slot.kind!r} goes; "
+            "make one with Media.from_url or Media.from_bytes",
+            template=self.name,
+            variables=[slot.name],
+        )
+
+    def _render_text(self, compiled: _Compiled, variables: Mapping[str, JsonValue], rendering: Rendering) -> str:
         try:
             return compiled.render(variables, rendering)
         except ValueProblem as exc:
@@ -231,13 +261,13 @@ class PromptTemplate:
         Raises:
             TemplateError: a field is not of the shape it has there; names the field.
         """
-        wire = _Wire(obj)
+        wire = TemplateReader(obj)
         metadata = wire.inside("metadata")
         parameters = metadata.fields("params")
         model = parameters.pop("model", None)
         return cls(
             name=wire.name,
-            messages=tuple(wire.message(index, item) for index, item in enumerate(wire.listed("content"))),
+            messages=wire.messages(),
             syntax=cast("Syntax", wire.text("syntax") or "mustache"),
             project_id=wire.text("project_id"),
             template_id=wire.text("prompt_template_id"),
@@ -263,7 +293,7 @@ class PromptTemplate:
             "format_version": FORMAT_VERSION,
             "project_id": self.project_id,
             "environment": self.environment,
-            "content": [_message_to_wire(message) for message in self.messages],
+            "content": [message_to_wire(message) for message in self.messages],
             "metadata": {
                 "provider": self.provider,
                 "flavor": self.flavor_name,
@@ -288,74 +318,3 @@ def _position(text: str, offset: int) -> tuple[int, int]:
     """Line and column of an offset, both counted from 1."""
     line_start = text.rfind("\n", 0, offset) + 1
     return text.count("\n", 0, offset) + 1, offset - line_start + 1
-
-
-# --- the wire ---------------------------------------------------------------------------------------------
-
-
-def _message_to_wire(message: TemplateMessage | HistorySlot) -> JsonObject:
-    if isinstance(message, HistorySlot):
-        return {"kind": "history"}
-    return {"role": message.role, "content": message.content, "media_slots": []}
-
-
-@attrs.frozen
-class _Wire:
-    """Reads fields of one template's JSON and names the one that is wrong."""
-
-    obj: JsonObject
-    where: str = ""
-
-    @property
-    def name(self) -> str:
-        name = self.text("prompt_template_name")
-        if not name:
-            raise TemplateError("a template has no 'prompt_template_name'; expected text")
-        return name
-
-    def _wrong(self, field: str, value: object, expected: str) -> TemplateError:
-        name = self.obj.get("prompt_template_name")
-        label = f"template {name!r}" if isinstance(name, str) else "a template"
-        found = repr(value) if isinstance(value, (str, int, type(None))) else type(value).__name__
-        return TemplateError(
-            f"{label} has {self.where + field!r} = {found}; expected {expected}",
-            template=name if isinstance(name, str) else None,
-        )
-
-    def text(self, field: str) -> str | None:
-        value = self.obj.get(field)
-        if value is None or isinstance(value, str):
-            return value
-        raise self._wrong(field, value, "text")
-
-    def listed(self, field: str) -> Sequence[object]:
-        value = self.obj.get(field)
-        if isinstance(value, list):
-            return value
-        raise self._wrong(field, value, "a list")
-
-    def fields(self, field: str) -> JsonObject:
-        value = self.obj.get(field)
-        if value is None:
-            return {}
-        if isinstance(value, dict):
-            return dict(value)
-        raise self._wrong(field, value, "an object")
-
-    def inside(self, field: str) -> _Wire:
-        return _Wire(self.fields(field), f"{self.where}{field}.")
-
-    def message(self, index: int, item: object) -> TemplateMessage | HistorySlot:
-        field = f"content[{index}]"
-        if not isinstance(item, dict):
-            raise self._wrong(field, item, "an object with 'role' and 'content', or 'kind'")
-        if item.get("kind") == "history":
-            return HistorySlot()
-        role, content = item.get("role"), item.get("content")
-        if role not in TEMPLATE_ROLES:
-            raise self._wrong(f"{field}.role", role, "one of " + ", ".join(TEMPLATE_ROLES))
-        if not isinstance(content, str):
-            raise self._wrong(f"{field}.content", content, "text")
-        if item.get("media_slots"):
-            raise self._wrong(f"{field}.media_slots", item["media_slots"], "no media: media slots are not supported")
-        return TemplateMessage(role=cast("Role", role), content=content)

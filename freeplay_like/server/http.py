@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeAlias, TypeVar
 
+import attrs
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive
 
-from freeplay_like.core.wire import WireError, from_wire, to_wire
+from freeplay_like.core.wire import JsonObject, JsonValue, WireError, from_wire, to_wire
 
 T = TypeVar("T")
 
@@ -82,6 +83,48 @@ async def read_json(request: Request, kind: type[T]) -> T:
         return from_wire(await read_body(request.scope["headers"], request.receive, BODY_LIMIT_BYTES), kind)
     except WireError as exc:
         raise HTTPException(400, f"the body is not what this address takes: {exc}") from exc
+
+
+def query_number(request: Request, name: str, *, default: int, highest: int) -> int:
+    """A number from 1 in the query of an address; 400 where it is none, naming it."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    # no more digits than the highest has: Python refuses to read a number of thousands
+    if text.isascii() and text.isdigit() and len(text) <= len(str(highest)) and 1 <= int(text) <= highest:
+        return int(text)
+    raise HTTPException(400, f"{name!r} is a number from 1 to {highest}, not {text[:100]!r}")
+
+
+@attrs.frozen
+class PageOf:
+    """Which page of a list is asked for, counted from 1, in the words of Freeplay's interface."""
+
+    number: int
+    size: int
+
+    @classmethod
+    def asked_for(cls, request: Request) -> PageOf:
+        """The page that the query of an address names (`page`, `page_size`); 400 where it names none."""
+        return cls(
+            number=query_number(request, "page", default=1, highest=1_000_000),
+            size=query_number(request, "page_size", default=30, highest=100),
+        )
+
+    @property
+    def offset(self) -> int:
+        """How many rows come before it."""
+        return (self.number - 1) * self.size
+
+    @property
+    def limit(self) -> int:
+        """How many rows to ask for: one more than it has, to know whether there is a next page."""
+        return self.size + 1
+
+    def answer(self, rows: Sequence[JsonValue]) -> JsonObject:
+        """The rows that were asked for, as they are answered."""
+        pagination = {"page": self.number, "page_size": self.size, "has_next": len(rows) > self.size}
+        return {"data": rows[: self.size], "pagination": pagination}
 
 
 class HostList:

@@ -1,7 +1,7 @@
 """Where records come in: a bare ASGI callable, for this one address is asked more than all others together.
 
-A batch is answered once its records are committed. Records are read one by one, so that one bad record does not
-keep the others out.
+A batch is answered once it is committed. Records, and what is said of records, are read one by one, so that a bad
+one does not keep the others out.
 """
 
 from __future__ import annotations
@@ -10,26 +10,28 @@ import asyncio
 import contextlib
 import json
 import logging
-import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeAlias, TypeVar
 
+import attrs
 import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from freeplay_like.core.records import Record
-from freeplay_like.core.wire import WireError, from_wire, to_wire
+from freeplay_like.core.records import Amendment, Record
+from freeplay_like.core.wire import JsonObject, WireError, from_wire, to_wire
 from freeplay_like.server import http
 from freeplay_like.server.auth import Keys
+from freeplay_like.server.checks import check_amendment, check_record
 from freeplay_like.server.state import State
 from freeplay_like.server.store.views import (
     Batch,
     Incoming,
+    IncomingAmendment,
     Project,
     Sender,
     StoreBusy,
@@ -45,18 +47,18 @@ BODY_LIMIT_BYTES: Final = 8 * 1024 * 1024
 RATIO_LIMIT: Final = 200
 """How much larger than its compressed form a body of more than a mebibyte may be; text reaches 10 to 30."""
 RECORDS_LIMIT: Final = 500
+"""The most records of a batch, and the most amendments beside them."""
 THREAD_BYTES: Final = 128 * 1024
 """A body larger than this is decoded in a thread: it takes milliseconds, and everybody else would wait."""
 RETRY_AFTER_S: Final = 1
 
 _PREFIX: Final = "/api/v2/projects/"
 _SUFFIX: Final = "/records:batch"
-_RECORD_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_TEXT_LIMIT: Final = 1_000
 
 
 class _Envelope(msgspec.Struct):
     records: list[msgspec.Raw]
+    amendments: list[msgspec.Raw] = []
     sender: Sender | None = None
 
 
@@ -64,7 +66,40 @@ class _RecordId(msgspec.Struct):
     record_id: str | None = None
 
 
-_Rejected = list[tuple[int, str | None, str]]
+class _AmendmentId(msgspec.Struct):
+    amendment_id: str | None = None
+
+
+T = TypeVar("T")
+
+_Refusal: TypeAlias = tuple[int, str | None, str]
+"""The index of what cannot be stored, its id, and why."""
+
+
+@attrs.frozen(kw_only=True)
+class _Decoded:
+    """What of a body can be stored, and why the rest cannot."""
+
+    batch: Batch
+    records: list[_Refusal]
+    amendments: list[_Refusal]
+
+    def answer(self, result: StoreResult) -> JsonObject:
+        """The answer, once the batch was stored."""
+        record_ids = {incoming.index: incoming.record.record_id for incoming in self.batch.records}
+        amendment_ids = {incoming.index: incoming.amendment.amendment_id for incoming in self.batch.amendments}
+        records = [*self.records, *((i, record_ids[i], why) for i, why in result.rejected)]
+        amendments = [*self.amendments, *((i, amendment_ids[i], why) for i, why in result.amendments_rejected)]
+        return {
+            "stored": result.stored,
+            "duplicates": result.duplicates,
+            "rejected": [{"index": i, "record_id": named, "message": why} for i, named, why in sorted(records)],
+            "amendments_stored": result.amendments_stored,
+            "amendments_duplicates": result.amendments_duplicates,
+            "amendments_rejected": [
+                {"index": i, "amendment_id": named, "message": why} for i, named, why in sorted(amendments)
+            ],
+        }
 
 
 class Intake:
@@ -125,22 +160,10 @@ class Intake:
         project = await self._keys.check(headers, scope["path"][len(_PREFIX) : -len(_SUFFIX)], "ingest")
         body = await http.read_body(headers, receive, BODY_LIMIT_BYTES)
         if len(body) > THREAD_BYTES:
-            batch, rejected = await run_in_threadpool(_decode, body, headers, project)
+            decoded = await run_in_threadpool(_decode, body, headers, project)
         else:
-            batch, rejected = _decode(body, headers, project)
-        result = await self._store(batch)
-        ids = {incoming.index: incoming.record.record_id for incoming in batch.records}
-        rejected += [(index, ids[index], message) for index, message in result.rejected]
-        return to_wire(
-            {
-                "stored": result.stored,
-                "duplicates": result.duplicates,
-                "rejected": [
-                    {"index": index, "record_id": record_id, "message": message}
-                    for index, record_id, message in sorted(rejected, key=lambda item: item[0])
-                ],
-            }
-        )
+            decoded = _decode(body, headers, project)
+        return to_wire(decoded.answer(await self._store(decoded.batch)))
 
     async def _store(self, batch: Batch) -> StoreResult:
         future: asyncio.Future[StoreResult] = asyncio.get_running_loop().create_future()
@@ -168,24 +191,46 @@ class Intake:
         self._state.news.announce()
 
 
-def _decode(body: bytes, headers: http.RawHeaders, project: Project) -> tuple[Batch, _Rejected]:
-    """The records of a body: those that can be stored, and why the others cannot."""
+def _decode(body: bytes, headers: http.RawHeaders, project: Project) -> _Decoded:
+    """The records and amendments of a body: those that can be stored, and why the others cannot."""
     envelope = _envelope(_decompressed(body, headers))
-    if len(envelope.records) > RECORDS_LIMIT:
-        raise HTTPException(413, f"the batch has {len(envelope.records)} records; {RECORDS_LIMIT} are taken at once")
-    taken: list[Incoming] = []
-    rejected: _Rejected = []
-    for index, raw in enumerate(envelope.records):
+    for name, raws in (("records", envelope.records), ("amendments", envelope.amendments)):
+        if len(raws) > RECORDS_LIMIT:
+            raise HTTPException(413, f"the batch has {len(raws)} {name}; {RECORDS_LIMIT} are taken at once")
+    records, bad_records = _read(envelope.records, Record, check_record, _record_id_in, project)
+    amendments, bad_amendments = _read(envelope.amendments, Amendment, check_amendment, _amendment_id_in, project)
+    batch = Batch(
+        project_key=project.key,
+        records=tuple(Incoming(index=index, record=record, body=data) for index, record, data in records),
+        amendments=tuple(
+            IncomingAmendment(index=index, amendment=amendment, body=data) for index, amendment, data in amendments
+        ),
+        received_at=datetime.now(UTC),
+        sender=envelope.sender,
+    )
+    return _Decoded(batch=batch, records=bad_records, amendments=bad_amendments)
+
+
+def _read(
+    raws: Sequence[msgspec.Raw],
+    kind: type[T],
+    check: Callable[[T, Project], None],
+    id_in: Callable[[bytes], str | None],
+    project: Project,
+) -> tuple[list[tuple[int, T, bytes]], list[_Refusal]]:
+    """The values that can be stored, each with its index and its JSON, and why the others cannot."""
+    taken: list[tuple[int, T, bytes]] = []
+    refused: list[_Refusal] = []
+    for index, raw in enumerate(raws):
         data = bytes(raw)
         try:
-            record = from_wire(data, Record)
-            _check(record, project)
+            value = from_wire(data, kind)
+            check(value, project)
         except (WireError, ValueError) as exc:
-            rejected.append((index, _id_in(data), str(exc)))
+            refused.append((index, id_in(data), str(exc)))
         else:
-            taken.append(Incoming(index=index, record=record, body=data))
-    batch = Batch(project_key=project.key, records=tuple(taken), received_at=datetime.now(UTC), sender=envelope.sender)
-    return batch, rejected
+            taken.append((index, value, data))
+    return taken, refused
 
 
 def _envelope(data: bytes) -> _Envelope:
@@ -219,32 +264,17 @@ def _decompressed(body: bytes, headers: http.RawHeaders) -> bytes:
     return data
 
 
-def _check(record: Record, project: Project) -> None:
-    """ValueError where a record cannot be kept under its ids and times."""
-    if not _RECORD_ID.fullmatch(record.record_id):
-        raise ValueError(
-            f"record_id must be 1 to 64 letters, digits, '-' or '_' (a UUID is best), not {record.record_id[:100]!r}"
-        )
-    if record.project_id != project.id:
-        raise ValueError(f"project_id is {record.project_id[:100]!r}, and the batch was sent to project {project.id!r}")
-    for name, moment in (("started_at", record.started_at), ("ended_at", record.ended_at)):
-        if moment is not None and moment.tzinfo is None:
-            raise ValueError(f"{name} {moment.isoformat()!r} has no time zone; end it with 'Z' for UTC")
-    for name, text in (
-        ("session_id", record.session_id),
-        ("model", record.model),
-        ("requested_model", record.requested_model),
-        ("provider", record.provider),
-        ("flavor", record.flavor),
-        ("template.name", record.template.name if record.template else None),
-    ):
-        if text is not None and len(text) > _TEXT_LIMIT:
-            raise ValueError(f"{name} has {len(text)} characters; at most {_TEXT_LIMIT} can be looked for")
-
-
-def _id_in(data: bytes) -> str | None:
+def _record_id_in(data: bytes) -> str | None:
     """The id of a record that could not be read, if that much can be."""
     try:
         return from_wire(data, _RecordId).record_id
     except WireError:
         return None  # the rejection that names it by its index says why
+
+
+def _amendment_id_in(data: bytes) -> str | None:
+    """The id of an amendment that could not be read, if that much can be."""
+    try:
+        return from_wire(data, _AmendmentId).amendment_id
+    except WireError:
+        return None  # as above

@@ -48,8 +48,10 @@ def test_a_batch_is_answered_with_what_became_of_it(backend: BackendProcess) -> 
     records = [a_record(backend.project_id, session_id="s") for _ in range(3)]
     body = {"sender": {"sender_id": "a", "host": "h", "pid": 1, "dropped": 0}, "records": records}
     first = post(backend, body)
-    assert (first.status_code, first.json()) == (200, {"stored": 3, "duplicates": 0, "rejected": []})
-    assert post(backend, body).json() == {"stored": 0, "duplicates": 3, "rejected": []}
+    of_amendments = {"amendments_stored": 0, "amendments_duplicates": 0, "amendments_rejected": []}
+    assert first.status_code == 200
+    assert first.json() == {"stored": 3, "duplicates": 0, "rejected": [], **of_amendments}
+    assert post(backend, body).json() == {"stored": 0, "duplicates": 3, "rejected": [], **of_amendments}
     assert [read(backend, record.record_id) for record in records] == records
 
 
@@ -70,6 +72,8 @@ def test_a_bad_record_is_named_and_does_not_keep_the_others_out(backend: Backend
         (a_record(backend.project_id, outcome="fine"), "outcome"),
         (a_record(backend.project_id, usage=Usage(output_tokens=2**63)), "cannot be stored"),
         ({**json.loads(to_wire(good[0])), "record_id": "n", "started_at": "2026-11-21T12:00:00"}, "no time zone"),
+        ({**json.loads(to_wire(good[0])), "record_id": "n", "ended_at": "0001-01-01T00:00:00+14:00"}, "no time that"),
+        (a_record(backend.project_id, test_case_id="x" * 1_001), "test_case_id has 1001 characters"),
     ]
     answer = post(backend, {"records": [good[0], *(record for record, _ in bad), good[1]]})
     assert answer.status_code == 200
@@ -90,11 +94,13 @@ def test_a_bad_record_is_named_and_does_not_keep_the_others_out(backend: Backend
         (b"{", 400, "not a batch of records"),
         (b"[]", 400, "object"),
         (b'{"records": 1}', 400, "$.records"),
+        (b'{"records": [], "amendments": {}}', 400, "$.amendments"),
         (b'{"records": [], "sender": {"sender_id": 1}}', 400, "$.sender.sender_id"),
         (b'{"records": [], "sender": {"sender_id": "a", "dropped": -1}}', 400, "$.sender.dropped"),
         (b"[" * 100_000, 400, "not a batch"),
         (b'{"records": [' + b"[" * 100_000, 400, "not a batch"),
         (b'{"records": [' + b",".join([b"1"] * (RECORDS_LIMIT + 1)) + b"]}", 413, f"{RECORDS_LIMIT} are taken"),
+        (b'{"records": [], "amendments": [' + b",".join([b"1"] * 501) + b"]}", 413, "501 amendments"),
         (b" " * (BODY_LIMIT_BYTES + 1), 413, "send less"),
     ],
     ids=lambda value: str(value)[:40],

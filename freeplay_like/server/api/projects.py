@@ -9,11 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from freeplay_like.server.auth import keys_of, require_scope
+from freeplay_like.server.checks import is_name, said_of_name
 from freeplay_like.server.http import json_response, read_json
 from freeplay_like.server.state import state_of
 from freeplay_like.server.store.views import NameTaken
-
-NAME_LIMIT = 200
 
 
 @attrs.frozen(kw_only=True)
@@ -33,8 +32,8 @@ async def create_project(request: Request) -> Response:
     """A new project, with a key of its own: the one that made it cannot see into it."""
     require_scope(await keys_of(request).find(request.scope["headers"]), "admin")
     name = (await read_json(request, NewProject)).name.strip()
-    if not name or len(name) > NAME_LIMIT or not name.isprintable():
-        raise HTTPException(400, f"a project's name has 1 to {NAME_LIMIT} printable characters, not {name[:100]!r}")
+    if not is_name(name):
+        raise HTTPException(400, f"a project's {said_of_name(name)}")
     store = state_of(request).store
     try:
         project = await run_in_threadpool(store.create_project, name)

@@ -9,10 +9,11 @@ from datetime import datetime
 
 import attrs
 
+from freeplay_like.core.records import Amendment
 from freeplay_like.core.templates import HistorySlot
 from freeplay_like.core.wire import JsonObject, JsonValue
 from freeplay_like.server.pages.addresses import calls_address, tail_address
-from freeplay_like.server.pages.conversation import Prompt, prompt_of
+from freeplay_like.server.pages.conversation import Prompt, Turn, added_turns, prompt_of
 from freeplay_like.server.pages.formats import pretty
 from freeplay_like.server.pages.timeline import Plot, plot_of
 from freeplay_like.server.store.views import (
@@ -28,6 +29,9 @@ from freeplay_like.server.store.views import (
 
 RAW_LIMIT_CHARACTERS = 200_000
 """The longest raw JSON that a page holds; a longer one is read from the page's JSON twin."""
+
+REMARKS_LIMIT = 50
+"""The most feedback, scores and comments that a page shows; all of them are in the page's JSON twin."""
 
 
 @attrs.frozen(kw_only=True)
@@ -100,6 +104,17 @@ class CallContext:
     def prompt(self) -> Prompt:
         """The messages that were sent."""
         return prompt_of(self.call.record)
+
+    @property
+    def added(self) -> tuple[Turn, ...]:
+        """The messages that were added after the answer."""
+        return added_turns(self.call.amendments)
+
+    @property
+    def remarks(self) -> tuple[Amendment, ...]:
+        """Feedback, scores and comments, in the order they were given; the newest where there are very many."""
+        said = [each for each in self.call.amendments if each.feedback or each.scores or each.comments]
+        return tuple(said[-REMARKS_LIMIT:])
 
     @property
     def plot(self) -> Plot | None:

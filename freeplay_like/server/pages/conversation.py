@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import attrs
 
 from freeplay_like.core.messages import Message, Role, ToolCall
-from freeplay_like.core.records import Record
+from freeplay_like.core.records import Amendment, Record
 from freeplay_like.core.wire import JsonObject
 from freeplay_like.server.pages.formats import pretty
 
@@ -75,6 +76,11 @@ def prompt_of(record: Record) -> Prompt:
     if last_user - begin < EARLIER_FROM_TURNS:
         return Prompt(opening=turns[:begin], latest=turns[begin:])
     return Prompt(opening=turns[:begin], earlier=turns[begin:last_user], latest=turns[last_user:])
+
+
+def added_turns(amendments: Iterable[Amendment]) -> tuple[Turn, ...]:
+    """The messages that were added after the answer."""
+    return tuple(_turn(message, {}, may_fold=True) for said in amendments for message in said.new_messages)
 
 
 def _turn(message: Message, values: dict[str, str], *, may_fold: bool) -> Turn:

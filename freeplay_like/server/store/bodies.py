@@ -1,17 +1,18 @@
-"""How a whole record lies in the database: its JSON, compressed."""
+"""How whole values lie in the database: their JSON, compressed."""
 
 from __future__ import annotations
 
 import sys
-from typing import Final
+from typing import Final, TypeVar
 
-from freeplay_like.core.records import Record
 from freeplay_like.core.wire import from_wire
 
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
+
+T = TypeVar("T")
 
 _LEVEL: Final = 1
 """A prompt and its answer shrink to about half at any level; the first takes a fraction of the third's time."""
@@ -24,14 +25,19 @@ class Packer:
         self._compressor = zstd.ZstdCompressor(level=_LEVEL)
 
     def pack(self, body: bytes) -> bytes:
-        """The JSON of a record as it is stored."""
+        """JSON as it is stored."""
         return self._compressor.compress(body, zstd.ZstdCompressor.FLUSH_FRAME)
 
 
-def unpack(packed: bytes) -> Record:
-    """The record that was packed.
+def raw(packed: bytes) -> bytes:
+    """The JSON that was packed."""
+    return zstd.decompress(packed)
+
+
+def unpack(packed: bytes, kind: type[T]) -> T:
+    """The value that was packed.
 
     Raises:
-        WireError: what was stored is not a record that this release can read.
+        WireError: what was stored is none that this release can read.
     """
-    return from_wire(zstd.decompress(packed), Record)
+    return from_wire(raw(packed), kind)

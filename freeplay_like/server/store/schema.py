@@ -7,7 +7,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The newest migration; named here, so that an up-to-date file is opened without loading Alembic."""
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"

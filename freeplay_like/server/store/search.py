@@ -56,7 +56,7 @@ def index_slice(connection: sa.Connection) -> bool:
     texts = []
     for seq, packed in rows:
         try:
-            texts.append((seq, text_of(unpack(packed))))
+            texts.append((seq, text_of(unpack(packed, Record))))
         except WireError:
             logger.exception("the stored record number %d cannot be read, and will not be found by its text", seq)
     sqlite.index_texts(connection, texts)

@@ -14,7 +14,19 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 import sqlalchemy as sa
 
 from freeplay_like.clock import Clock, SystemClock
-from freeplay_like.server.store import keys, prompts, records, schema, search, sqlite
+from freeplay_like.core.records import Amendment
+from freeplay_like.server.store import (
+    amendments,
+    datasets,
+    keys,
+    prompts,
+    records,
+    saving,
+    schema,
+    search,
+    sqlite,
+    test_runs,
+)
 from freeplay_like.server.store.tables import store_state, to_micros
 from freeplay_like.server.store.views import (
     ApiKey,
@@ -22,12 +34,21 @@ from freeplay_like.server.store.views import (
     CallFilter,
     CallPage,
     CallRow,
+    CaseContent,
+    Dataset,
+    DatasetCase,
+    DatasetDraft,
     FilterValues,
     KnownSender,
     NameTaken,
     NearTemplates,
+    NewRun,
     Project,
+    RunDraft,
+    RunState,
     Scope,
+    SentRecord,
+    SentSession,
     StoredCall,
     StoreResult,
     TemplateSummary,
@@ -58,7 +79,7 @@ class Store:
         writing = sqlite.open_engine(path, is_writer=True, is_fsync=is_fsync)
         schema.upgrade(writing)
         self._reading = sqlite.open_engine(path, is_writer=False)
-        self._writer = Writer(writing, records.save_batches, search.index_slice)
+        self._writer = Writer(writing, saving.save_batches, search.index_slice)
 
     def close(self) -> None:
         """Write what was taken, and let go of the file. Safe to call twice."""
@@ -84,7 +105,7 @@ class Store:
     # --- storing
 
     def submit(self, batch: Batch) -> None:
-        """Queue a batch of records; whoever called `on_settled` hears what became of it.
+        """Queue a batch; whoever called `on_settled` hears what became of it.
 
         Raises:
             StoreUnavailable: nothing more can be taken now.
@@ -101,7 +122,16 @@ class Store:
         Raises:
             StoreUnavailable: it could not be stored now.
         """
-        return self._writer.run(lambda connection: records.save_batches(connection, [batch])[0])
+        return self._writer.run(lambda connection: saving.save_batches(connection, [batch])[0])
+
+    def amend(self, project: Project, amendment: Amendment) -> bool:
+        """Store something said of a record; False where the project has no such record.
+
+        Raises:
+            StoreUnavailable: it could not be stored now.
+        """
+        now = self._clock.now()
+        return self._writer.run(lambda connection: amendments.amend(connection, project, amendment, now))
 
     def check(self, timeout_s: float) -> None:
         """Write something, to know whether records could be stored.
@@ -154,6 +184,14 @@ class Store:
     def get_call(self, project_id: str, record_id: str) -> StoredCall | None:
         """One call, whole."""
         return self._ask_of(project_id, records.get_call, None, record_id)
+
+    def get_sent(self, project_id: str, record_id: str) -> SentRecord | None:
+        """One record as it was sent, and what was said of it."""
+        return self._ask_of(project_id, records.get_sent, None, record_id)
+
+    def sent_session(self, project_id: str, session_id: str, limit: int) -> SentSession | None:
+        """The newest records of a session as they were sent, in the order they began; None where there is none."""
+        return self._ask_of(project_id, records.sent_session, None, session_id, limit)
 
     def session_calls(self, project_id: str, session_id: str) -> tuple[CallRow, ...]:
         """The first thousand calls of a session, in the order they began."""
@@ -213,6 +251,58 @@ class Store:
         self._writer.run(
             lambda connection: prompts.set_environments(connection, project, template_id, version_id, names, now)
         )
+
+    # --- datasets and test runs
+
+    def create_dataset(self, project: Project, draft: DatasetDraft) -> Dataset:
+        """A new dataset.
+
+        Raises:
+            NameTaken: there is one of that name.
+            StoreUnavailable: it could not be stored now.
+        """
+        new_id, now = self._clock.new_id(), self._clock.now()
+        return self._writer.run(lambda connection: datasets.create(connection, project, draft, new_id, now))
+
+    def datasets(self, project_id: str, offset: int, limit: int) -> tuple[Dataset, ...]:
+        """The datasets of a project, newest first."""
+        return self._ask_of(project_id, datasets.datasets, (), offset, limit)
+
+    def add_cases(self, project: Project, dataset_id: str, contents: Sequence[CaseContent]) -> tuple[str, ...]:
+        """Put test cases at the end of a dataset; their ids.
+
+        Raises:
+            DatasetNotFound, DatasetFull: see `datasets.add_cases`.
+            StoreUnavailable: they could not be stored now.
+        """
+        new_id, now = self._clock.new_id, self._clock.now()
+        return self._writer.run(
+            lambda connection: datasets.add_cases(connection, project, dataset_id, contents, new_id, now)
+        )
+
+    def dataset_cases(self, project: Project, dataset_id: str) -> tuple[DatasetCase, ...]:
+        """The test cases of a dataset, in the order they were added.
+
+        Raises:
+            DatasetNotFound: there is no such dataset.
+        """
+        return self._ask(datasets.cases, project, dataset_id)
+
+    def create_run(self, project: Project, draft: RunDraft) -> NewRun:
+        """A new test run over the cases that its dataset has now.
+
+        Raises:
+            DatasetNotFound, DatasetEmpty: see `test_runs.create`.
+            StoreUnavailable: it could not be stored now.
+        """
+        new_id, now = self._clock.new_id(), self._clock.now()
+        self._writer.run(lambda connection: test_runs.create(connection, project, draft, new_id, now))
+        # read by a reader: unpacking a large dataset would keep the writer from taking records
+        return NewRun(id=new_id, cases=self._ask(test_runs.cases, new_id))
+
+    def get_run(self, project_id: str, run_id: str) -> RunState | None:
+        """Where a test run stands."""
+        return self._ask_of(project_id, test_runs.get, None, run_id)
 
     # --- projects and who may see them
 

@@ -123,6 +123,8 @@ record: Final = sa.Table(
     sa.Column("first_user", sa.Text, nullable=False),
     sa.Column("first_answer", sa.Text, nullable=False),
     sa.Column("error_type", sa.Text),
+    sa.Column("test_run_id", sa.Text),
+    sa.Column("test_case_id", sa.Text),
     sa.UniqueConstraint("project_key", "record_id"),
     sa.Index(None, "project_key", "seq"),
     sa.Index(None, "project_key", "model", "seq"),
@@ -152,6 +154,14 @@ sa.Index(
     sqlite_where=record.c.session_id.is_not(None),
     postgresql_where=record.c.session_id.is_not(None),
 )
+sa.Index(
+    None,
+    record.c.project_key,
+    record.c.test_run_id,
+    record.c.test_case_id,
+    sqlite_where=record.c.test_run_id.is_not(None),
+    postgresql_where=record.c.test_run_id.is_not(None),
+)
 
 record_body: Final = sa.Table(
     "record_body",
@@ -159,6 +169,34 @@ record_body: Final = sa.Table(
     sa.Column("seq", sa.ForeignKey("record.seq"), primary_key=True),
     sa.Column("zstd", sa.LargeBinary, nullable=False),
 )
+
+amendment: Final = sa.Table(
+    "amendment",
+    metadata,
+    sa.Column("project_key", sa.ForeignKey("project.key"), primary_key=True),
+    sa.Column("amendment_id", sa.String(64), primary_key=True),
+    sa.Column("record_id", sa.String(64), nullable=False),
+    sa.Column("made_at", sa.BigInteger, nullable=False),
+    sa.Column("received_at", sa.BigInteger, nullable=False),
+    sa.Column("feedback", sa.String(16)),
+    sa.Column("zstd", sa.LargeBinary, nullable=False),
+    sa.Index(None, "project_key", "record_id", "made_at"),
+)
+"""What was said of records afterwards. There is no reference to `record`: it may arrive before its record does."""
+
+score: Final = sa.Table(
+    "score",
+    metadata,
+    sa.Column("project_key", sa.BigInteger, primary_key=True),
+    sa.Column("amendment_id", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(200), primary_key=True),
+    sa.Column("record_id", sa.String(64), nullable=False),
+    sa.Column("made_at", sa.BigInteger, nullable=False),
+    sa.Column("value", sa.Text, nullable=False),
+    sa.ForeignKeyConstraint(["project_key", "amendment_id"], ["amendment.project_key", "amendment.amendment_id"]),
+    sa.Index(None, "project_key", "record_id", "name"),
+)
+"""The scores of amendments, each a row, to be counted; `value` is JSON."""
 
 call_value: Final = sa.Table(
     "call_value",
@@ -168,6 +206,54 @@ call_value: Final = sa.Table(
     sa.Column("value", sa.String(400), primary_key=True),
 )
 """What the filters offer: every model, outcome and template that a project's calls ever had."""
+
+dataset: Final = sa.Table(
+    "dataset",
+    metadata,
+    sa.Column("key", _Key, primary_key=True),
+    sa.Column("id", sa.String(36), nullable=False, unique=True),
+    sa.Column("project_key", sa.ForeignKey("project.key"), nullable=False),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("input_names", sa.JSON, nullable=False),
+    sa.Column("media_input_names", sa.JSON, nullable=False),
+    sa.Column("support_history", sa.Boolean, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("project_key", "name"),
+)
+
+test_case: Final = sa.Table(
+    "test_case",
+    metadata,
+    sa.Column("key", _Key, primary_key=True),
+    sa.Column("id", sa.String(36), nullable=False, unique=True),
+    sa.Column("dataset_key", sa.ForeignKey("dataset.key"), nullable=False, index=True),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("zstd", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+)
+"""The test cases of datasets, in the order of `key`. One never changes: test runs point at it."""
+
+test_run: Final = sa.Table(
+    "test_run",
+    metadata,
+    sa.Column("key", _Key, primary_key=True),
+    sa.Column("id", sa.String(36), nullable=False, unique=True),
+    sa.Column("project_key", sa.ForeignKey("project.key"), nullable=False, index=True),
+    sa.Column("dataset_key", sa.ForeignKey("dataset.key"), nullable=False, index=True),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("flavor", sa.Text),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+)
+
+test_run_case: Final = sa.Table(
+    "test_run_case",
+    metadata,
+    sa.Column("test_run_key", sa.ForeignKey("test_run.key"), primary_key=True),
+    sa.Column("test_case_key", sa.ForeignKey("test_case.key"), primary_key=True),
+)
+"""The cases a run was made of: its dataset may grow while it runs."""
 
 sender: Final = sa.Table(
     "sender",

@@ -8,8 +8,9 @@ from typing import Annotated, Literal, TypeAlias
 import attrs
 import msgspec
 
-from freeplay_like.core.records import Outcome, Record
+from freeplay_like.core.records import Amendment, Outcome, Record
 from freeplay_like.core.templates import PromptTemplate
+from freeplay_like.core.wire import JsonObject
 
 Scope = Literal["ingest", "read", "prompts", "admin"]
 """What an API key may do in its project: send records, read them, write prompts, make keys."""
@@ -59,6 +60,8 @@ class CallRow:
     first_user: str
     first_answer: str
     error_type: str | None
+    test_run_id: str | None
+    test_case_id: str | None
 
 
 @attrs.frozen(kw_only=True)
@@ -91,9 +94,41 @@ class StoredCall:
 
     row: CallRow
     record: Record
+    amendments: tuple[Amendment, ...]
     received_at: datetime
     previous_id: str | None
     next_id: str | None
+
+
+@attrs.frozen(kw_only=True)
+class SentRecord:
+    """A record and what was said of it, in the order it was said: each the JSON that was sent."""
+
+    body: bytes
+    amendments: tuple[bytes, ...]
+
+
+@attrs.frozen(kw_only=True)
+class SessionTotals:
+    """Sums over the calls of a session. A sum leaves out what a provider did not say."""
+
+    calls: int
+    input_tokens: int
+    output_tokens: int
+
+
+@attrs.frozen(kw_only=True)
+class SentSession:
+    """A session, read back: its newest records, in the order they began, and the sums over all of them.
+
+    `metadata` is that of these records together, where the later one wins; `has_more` says that older ones were
+    left out.
+    """
+
+    metadata: JsonObject
+    totals: SessionTotals
+    records: tuple[SentRecord, ...]
+    has_more: bool
 
 
 @attrs.frozen(kw_only=True)
@@ -190,19 +225,38 @@ class Incoming:
     body: bytes
 
 
+@attrs.frozen(kw_only=True)
+class IncomingAmendment:
+    """Something said of a record, that is to be stored; as `Incoming`."""
+
+    index: int
+    amendment: Amendment
+    body: bytes
+
+
 @attrs.frozen(kw_only=True, eq=False)
 class Batch:
-    """Records that came together. Each batch gets its own answer, so two of the same content are not equal."""
+    """Records, and what was said of records, that came together.
+
+    Each batch gets its own answer, so two of the same content are not equal.
+    """
 
     project_key: int
-    records: tuple[Incoming, ...]
+    records: tuple[Incoming, ...] = ()
+    amendments: tuple[IncomingAmendment, ...] = ()
     received_at: datetime
     sender: Sender | None = None
 
     @property
+    def count(self) -> int:
+        """How many things there are to store."""
+        return len(self.records) + len(self.amendments)
+
+    @property
     def size_bytes(self) -> int:
         """How much JSON waits."""
-        return sum(len(incoming.body) for incoming in self.records)
+        records = sum(len(incoming.body) for incoming in self.records)
+        return records + sum(len(incoming.body) for incoming in self.amendments)
 
 
 @attrs.frozen(kw_only=True)
@@ -212,6 +266,20 @@ class StoreResult:
     stored: int = 0
     duplicates: int = 0
     rejected: tuple[tuple[int, str], ...] = ()
+    amendments_stored: int = 0
+    amendments_duplicates: int = 0
+    amendments_rejected: tuple[tuple[int, str], ...] = ()
+
+    def __add__(self, other: StoreResult) -> StoreResult:
+        """Both together."""
+        return StoreResult(
+            stored=self.stored + other.stored,
+            duplicates=self.duplicates + other.duplicates,
+            rejected=self.rejected + other.rejected,
+            amendments_stored=self.amendments_stored + other.amendments_stored,
+            amendments_duplicates=self.amendments_duplicates + other.amendments_duplicates,
+            amendments_rejected=self.amendments_rejected + other.amendments_rejected,
+        )
 
 
 class StoreUnavailable(Exception):
@@ -223,4 +291,92 @@ class StoreBusy(StoreUnavailable):
 
 
 class NameTaken(Exception):
-    """There is a project of that name already."""
+    """There is a project, or in this project a dataset, of that name already."""
+
+
+@attrs.frozen(kw_only=True)
+class DatasetDraft:
+    """A dataset that is to be made. `input_names` and `media_input_names` declare the variables of its cases."""
+
+    name: str
+    description: str = ""
+    input_names: tuple[str, ...] = ()
+    media_input_names: tuple[str, ...] = ()
+    support_history: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Dataset:
+    """A dataset, without its test cases."""
+
+    key: int
+    id: str
+    name: str
+    description: str
+    input_names: tuple[str, ...]
+    media_input_names: tuple[str, ...]
+    support_history: bool
+    created_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class CaseContent:
+    """A test case: what goes in, and what is expected to come out.
+
+    `output` is the expectation as text, `output_message` as a message; `media_inputs` are by placeholder
+    `{"type": "base64", "data", "content_type"}` or `{"type": "url", "url"}`.
+    """
+
+    inputs: JsonObject = attrs.field(factory=dict)
+    output: str | None = None
+    output_message: JsonObject | None = None
+    history: tuple[JsonObject, ...] | None = None
+    metadata: JsonObject | None = None
+    media_inputs: JsonObject | None = None
+
+
+@attrs.frozen(kw_only=True)
+class DatasetCase:
+    """A test case as it is stored."""
+
+    id: str
+    content: CaseContent
+
+
+@attrs.frozen(kw_only=True)
+class RunDraft:
+    """A test run that is to be made, over the cases its dataset has now."""
+
+    dataset_name: str
+    name: str | None = None
+    description: str = ""
+    flavor: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class NewRun:
+    """A test run that was just made, and its cases."""
+
+    id: str
+    cases: tuple[DatasetCase, ...]
+
+
+@attrs.frozen(kw_only=True)
+class RunState:
+    """Where a test run stands.
+
+    `finished` counts the cases whose call has ended, however it ended. `scores` counts, by score and then by value,
+    the calls that last got this value from a client.
+    """
+
+    id: str
+    name: str
+    description: str
+    flavor: str | None
+    dataset_id: str
+    dataset_name: str
+    created_at: datetime
+    cases: int
+    finished: int
+    records: int
+    scores: dict[str, dict[str, int]]

@@ -10,7 +10,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Final, TypeAlias, TypeVar
 
@@ -144,7 +144,7 @@ class Writer:
 
     def _gather(self, first: Batch) -> tuple[list[Batch], _Job | None]:
         """The batches that wait now, up to a limit, and the job that stood behind them, if one did."""
-        group, size = [first], len(first.records)
+        group, size = [first], first.count
         while size < GROUP_RECORDS:
             try:
                 item = self._queue.get_nowait()
@@ -153,7 +153,7 @@ class Writer:
             if isinstance(item, _Job):
                 return group, item
             group.append(item)
-            size += len(item.records)
+            size += item.count
         return group, None
 
     def _settle(self, group: list[Batch]) -> None:
@@ -180,7 +180,7 @@ class Writer:
             return [self._unavailable(exc)] * len(group)
         except Exception:
             self.failures += 1
-            logger.exception("a group of %d batches cannot be stored together; trying each record alone", len(group))
+            logger.exception("a group of %d batches cannot be stored together; trying each part alone", len(group))
             return [self._one_by_one(batch) for batch in group]
         self.commits += 1
         self._is_failing = False
@@ -189,21 +189,21 @@ class Writer:
     def _one_by_one(self, batch: Batch) -> StoreResult | StoreUnavailable:
         """Store what can be stored: one record that no database takes must not hold up the others."""
         result = StoreResult()
-        for incoming in batch.records:
+        for part in _parts(batch):
             try:
                 with self._engine.begin() as connection:
-                    (one,) = self._save(connection, [attrs.evolve(batch, records=(incoming,))])
+                    (one,) = self._save(connection, [part])
             except sa.exc.OperationalError as exc:
                 return self._unavailable(exc)
             except Exception as exc:
-                logger.exception("record %r cannot be stored", incoming.record.record_id)
-                one = StoreResult(rejected=((incoming.index, f"cannot be stored: {exc}"),))
+                logger.exception("%s cannot be stored", _name(part))
+                reason = f"cannot be stored: {exc}"
+                one = StoreResult(
+                    rejected=tuple((incoming.index, reason) for incoming in part.records),
+                    amendments_rejected=tuple((incoming.index, reason) for incoming in part.amendments),
+                )
             self.commits += 1
-            result = StoreResult(
-                stored=result.stored + one.stored,
-                duplicates=result.duplicates + one.duplicates,
-                rejected=result.rejected + one.rejected,
-            )
+            result += one
         return result
 
     def _do_background(self) -> None:
@@ -226,3 +226,17 @@ class Writer:
         unavailable = StoreUnavailable(f"the store cannot write: {exc.orig}")
         unavailable.__cause__ = exc
         return unavailable
+
+
+def _parts(batch: Batch) -> Iterator[Batch]:
+    """The batch as batches of one record or one amendment each."""
+    for record in batch.records:
+        yield attrs.evolve(batch, records=(record,), amendments=())
+    for amendment in batch.amendments:
+        yield attrs.evolve(batch, records=(), amendments=(amendment,))
+
+
+def _name(part: Batch) -> str:
+    names = [f"record {incoming.record.record_id!r}" for incoming in part.records]
+    names += [f"amendment {incoming.amendment.amendment_id!r}" for incoming in part.amendments]
+    return ", ".join(names)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -13,8 +14,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from freeplay_like.core.wire import to_wire
 from freeplay_like.server.store import schema, sqlite, tables
+from freeplay_like.server.store.bodies import Packer
 from freeplay_like.server.store.store import Store
+from freeplay_like.server.store.views import DatasetDraft
+from support.plain_records import a_record
 
 
 def test_the_migrations_lead_to_the_tables_that_the_code_knows(tmp_path: Path) -> None:
@@ -43,6 +48,44 @@ def test_opening_again_changes_nothing_and_keeps_everything(tmp_path: Path) -> N
     second = Store(path)
     assert second.projects() == (project,)
     second.close()
+
+
+def test_the_first_release_of_the_tables_is_brought_up_to_date_with_what_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    engine = sqlite.open_engine(path, is_writer=True)
+    record = a_record("p", session_id="s", test_run_id="of nothing")
+    row = {
+        "seq": 1,
+        "project_key": 1,
+        "record_id": record.record_id,
+        "session_id": "s",
+        "provider": "openai",
+        "flavor": "openai_chat",
+        "outcome": "complete",
+        "started_at": tables.to_micros(record.started_at),
+        "received_at": 0,
+        "is_stream": False,
+        "first_user": "",
+        "first_answer": "",
+    }
+    with engine.begin() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(schema._MIGRATIONS))
+        command.upgrade(config, "0001")
+        connection.execute(sa.insert(tables.project).values(key=1, id="p", name="first", created_at=0))
+        connection.execute(sa.insert(tables.record).values(row))
+        body = Packer().pack(to_wire(record))
+        connection.execute(sa.insert(tables.record_body).values(seq=1, zstd=body))
+    engine.dispose()
+    store = Store(path)
+    stored = store.get_call("p", record.record_id)
+    assert stored is not None
+    assert stored.record == record
+    assert (stored.row.seq, stored.row.test_run_id, stored.amendments) == (1, None, ())
+    (project,) = store.projects()
+    dataset = store.create_dataset(project, DatasetDraft(name="made after"))
+    assert store.datasets("p", 0, 10) == (dataset,)
+    store.close()
 
 
 def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:

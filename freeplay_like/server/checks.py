@@ -1,0 +1,87 @@
+"""What is asked of ids, times and texts before anything is stored under them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+from freeplay_like.core.records import Amendment, Record
+from freeplay_like.server.store.views import Project
+
+TEXT_LIMIT: Final = 1_000
+"""The most characters of a text that can be looked for."""
+NAME_LIMIT: Final = 200
+"""The most characters of a name."""
+SCORES_LIMIT: Final = 100
+"""The most scores of one amendment."""
+
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def check_record(record: Record, project: Project) -> None:
+    """ValueError where a record cannot be kept under its ids and times."""
+    _check_id("record_id", record.record_id)
+    _check_project(record.project_id, project)
+    for name, moment in (("started_at", record.started_at), ("ended_at", record.ended_at)):
+        if moment is not None:
+            _check_moment(name, moment)
+    for name, text in (
+        ("session_id", record.session_id),
+        ("model", record.model),
+        ("requested_model", record.requested_model),
+        ("provider", record.provider),
+        ("flavor", record.flavor),
+        ("template.name", record.template.name if record.template else None),
+        ("test_run_id", record.test_run_id),
+        ("test_case_id", record.test_case_id),
+    ):
+        if text is not None and len(text) > TEXT_LIMIT:
+            raise ValueError(f"{name} has {len(text)} characters; at most {TEXT_LIMIT} can be looked for")
+
+
+def check_amendment(amendment: Amendment, project: Project) -> None:
+    """ValueError where an amendment cannot be kept under its ids, time and scores."""
+    _check_id("amendment_id", amendment.amendment_id)
+    _check_id("record_id", amendment.record_id)
+    _check_project(amendment.project_id, project)
+    _check_moment("made_at", amendment.made_at)
+    if len(amendment.scores) > SCORES_LIMIT:
+        raise ValueError(f"there are {len(amendment.scores)} scores; at most {SCORES_LIMIT} are taken at once")
+    for name, value in amendment.scores.items():
+        if not is_name(name):
+            raise ValueError(f"a score's {said_of_name(name)}")
+        if isinstance(value, str) and len(value) > TEXT_LIMIT:
+            raise ValueError(
+                f"score {name!r} is a text of {len(value)} characters; at most {TEXT_LIMIT} can be counted: "
+                "put a longer one into comments"
+            )
+
+
+def is_name(name: str) -> bool:
+    """Whether people can call something this."""
+    return bool(name.strip()) and len(name) <= NAME_LIMIT and name.isprintable()
+
+
+def said_of_name(name: str) -> str:
+    """What to say of a name that is none; put after "a dataset's"."""
+    return f"name has 1 to {NAME_LIMIT} printable characters, not {name[:100]!r}"
+
+
+def _check_id(name: str, value: str) -> None:
+    if not _ID.fullmatch(value):
+        raise ValueError(f"{name} must be 1 to 64 letters, digits, '-' or '_' (a UUID is best), not {value[:100]!r}")
+
+
+def _check_project(project_id: str, project: Project) -> None:
+    if project_id != project.id:
+        raise ValueError(f"project_id is {project_id[:100]!r}, and the batch was sent to project {project.id!r}")
+
+
+def _check_moment(name: str, moment: datetime) -> None:
+    if moment.tzinfo is None:
+        raise ValueError(f"{name} {moment.isoformat()!r} has no time zone; end it with 'Z' for UTC")
+    try:
+        moment.astimezone(UTC)
+    except OverflowError as exc:
+        raise ValueError(f"{name} {moment.isoformat()!r} is no time that a calendar in UTC has") from exc
