@@ -1,4 +1,4 @@
-"""The one place that reads the time and makes ids, so that tests can hand in another."""
+"""The one place that reads the time, waits and makes ids, so that tests can hand in another."""
 
 from __future__ import annotations
 
@@ -25,6 +25,14 @@ class Clock(Protocol):
         """A fresh UUIDv7."""
         ...
 
+    def sleep(self, seconds: float) -> None:
+        """Let the time go by."""
+        ...
+
+    async def asleep(self, seconds: float) -> None:
+        """The async twin of `sleep`."""
+        ...
+
 
 class SystemClock:
     """The machine's own clock."""
@@ -40,3 +48,13 @@ class SystemClock:
     def new_id(self) -> str:
         """A fresh UUIDv7."""
         return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
+
+    def sleep(self, seconds: float) -> None:
+        """Let the time go by."""
+        time.sleep(seconds)
+
+    async def asleep(self, seconds: float) -> None:
+        """The async twin of `sleep`."""
+        import asyncio
+
+        await asyncio.sleep(seconds)

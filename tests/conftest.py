@@ -1,9 +1,32 @@
 """Fixtures live in `support/`, one file for each real thing that tests talk to."""
 
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["support.simulator", "support.backend", "support.browser", "support.model"]
+pytest_plugins = ["support.simulator", "support.backend", "support.browser", "support.model", "support.twins"]
 
 # No deadlines: a busy machine is not a failed test.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100)
 settings.load_profile("here")
+
+MAY_SKIP = ("root reads everything", "a small disk needs the right to mount a tmpfs")
+"""Why a test may be skipped in CI all the same: nothing can be installed against it."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a test that could not run is a failed test."""
+    report = yield
+    if os.environ.get("CI") == "true" and report.skipped and not hasattr(report, "wasxfail"):
+        reason = str(call.excinfo.value) if call.excinfo else ""
+        if reason not in MAY_SKIP:
+            report.outcome = "failed"
+            report.longrepr = f"skipped under CI=true: {reason}"
+    return report

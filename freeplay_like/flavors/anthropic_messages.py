@@ -7,30 +7,27 @@ from typing import TYPE_CHECKING, Final, cast
 
 from freeplay_like.core.messages import Message
 from freeplay_like.core.parameters import Parameters
-from freeplay_like.core.wire import JsonObject, JsonValue, WireError, from_wire
-from freeplay_like.errors import (
-    ConfigurationError,
-    MessageError,
-    ProviderRateLimited,
-    ProviderResponseError,
-    ProviderTimeout,
-    ProviderUnavailable,
-)
+from freeplay_like.core.wire import JsonObject, JsonValue
+from freeplay_like.errors import ProviderRateLimited, ProviderResponseError, ProviderTimeout, ProviderUnavailable
+from freeplay_like.flavors.anthropic_content import system_of, turns_of
 from freeplay_like.flavors.anthropic_reader import AnthropicReader
 from freeplay_like.flavors.base import Request
 from freeplay_like.flavors.connections import AsyncOpened, ErrorTable, SyncOpened, transport_errors
-from freeplay_like.flavors.transport import ProviderFlavor, Vendor, body_of, known_values
+from freeplay_like.flavors.options import (
+    chosen_function,
+    finished,
+    function_of,
+    reasoning_of,
+    refuse_both,
+    refuse_words,
+    renamed,
+)
+from freeplay_like.flavors.transport import ProviderFlavor, body_of, known_values
+from freeplay_like.flavors.vendors import ANTHROPIC
 
 if TYPE_CHECKING:
+    import httpx2
     from anthropic import Anthropic, AsyncAnthropic
-
-ANTHROPIC: Final = Vendor(
-    name="anthropic",
-    host="api.anthropic.com",
-    default_base="https://api.anthropic.com",
-    key_variable="ANTHROPIC_API_KEY",
-    base_variable="ANTHROPIC_BASE_URL",
-)
 
 DEFAULT_MAX_TOKENS: Final = 4096
 
@@ -44,17 +41,17 @@ _OTHER_NAMES: Final = {
 }
 """Parameters of other wire formats that this one has under another name."""
 
-_LAYERS: Final = ("flavor", "template", "client", "session", "call")
+_EFFORTS: Final = ("low", "medium", "high", "xhigh", "max")
 
 
 class AnthropicClaudeChat(ProviderFlavor["Anthropic", "AsyncAnthropic"]):
     """Messages of Anthropic, or of a compatible server under `anthropic_api_base`.
 
     Args:
-        anthropic_api_key: by default the environment variable ANTHROPIC_API_KEY. Another server may not want one.
+        anthropic_api_key: by default the environment variable of the vendor at that host (ANTHROPIC_API_KEY for
+            Anthropic, and for a host that is nobody's, which may not want one).
         anthropic_api_base: by default ANTHROPIC_BASE_URL, else Anthropic's own address.
-        timeout_s: for connecting and between two pieces of an answer; by default the client's own (5 and 600).
-        max_retries: how often the provider's client asks again before the answer begins.
+        proxy: an address; "" is none at all, whatever the environment says; None is what the environment says.
         headers: sent with every request.
     """
 
@@ -66,13 +63,10 @@ class AnthropicClaudeChat(ProviderFlavor["Anthropic", "AsyncAnthropic"]):
         anthropic_api_key: str | None = None,
         anthropic_api_base: str | None = None,
         *,
-        timeout_s: float | None = None,
-        max_retries: int = 2,
+        proxy: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(
-            anthropic_api_key, anthropic_api_base, timeout_s=timeout_s, max_retries=max_retries, headers=headers
-        )
+        super().__init__(anthropic_api_key, anthropic_api_base, proxy=proxy, headers=headers)
 
     @property
     def default_parameters(self) -> Mapping[str, JsonValue]:
@@ -81,20 +75,20 @@ class AnthropicClaudeChat(ProviderFlavor["Anthropic", "AsyncAnthropic"]):
 
     def format(self, messages: Sequence[Message], parameters: Parameters, *, is_stream: bool) -> Request:
         """System text apart, tool calls and their results as content blocks, and the parameters beside them."""
-        body = _renamed(body_of(parameters, self.name), parameters)
+        body = renamed(body_of(parameters, self.name), parameters, _OTHER_NAMES)
         if isinstance(body.get("stop_sequences"), str):
             body["stop_sequences"] = [body["stop_sequences"]]
-        if isinstance(body.get("tools"), (list, tuple)):
-            body["tools"] = [_tool(tool) for tool in cast("Sequence[object]", body["tools"])]
+        if "tools" in body:
+            body["tools"] = [_tool(tool) for tool in cast("Sequence[JsonValue]", body["tools"])]
         if "tool_choice" in body:
             body["tool_choice"] = _tool_choice(body["tool_choice"])
-        system = _system(messages)
+        _say_reasoning(body, parameters, self.name)
+        _say_schema(body, parameters)
+        system = system_of(messages, self.name)
         if system:
             body["system"] = system
-        body["messages"] = _turns(messages)
-        if is_stream:
-            body["stream"] = True
-        return Request(body=body, is_stream=is_stream)
+        body["messages"] = turns_of(messages, self.name)
+        return finished(body, parameters, is_stream=is_stream)
 
     def reader(self, request: Request) -> AnthropicReader:
         """A fresh reader for the answer to `request`."""
@@ -103,22 +97,22 @@ class AnthropicClaudeChat(ProviderFlavor["Anthropic", "AsyncAnthropic"]):
     def _make_client(self) -> Anthropic:
         from anthropic import Anthropic
 
-        return Anthropic(**self._client_arguments())
+        return Anthropic(**self._client_arguments(), http_client=self._http_client())
 
     def _make_async_client(self) -> AsyncAnthropic:
         from anthropic import AsyncAnthropic
 
-        return AsyncAnthropic(**self._client_arguments())
+        return AsyncAnthropic(**self._client_arguments(), http_client=self._async_http_client())
 
-    def _send(self, client: Anthropic, request: Request) -> SyncOpened:
+    def _send(self, client: Anthropic, request: Request, timeout: httpx2.Timeout) -> SyncOpened:
         arguments, extra = known_values(request.body, _ARGUMENTS)
         create = client.messages.with_streaming_response.create
-        return cast("SyncOpened", create(**arguments, extra_body=extra))  # type: ignore[call-overload]
+        return cast("SyncOpened", create(**arguments, extra_body=extra, timeout=timeout))  # type: ignore[call-overload]
 
-    def _asend(self, client: AsyncAnthropic, request: Request) -> AsyncOpened:
+    def _asend(self, client: AsyncAnthropic, request: Request, timeout: httpx2.Timeout) -> AsyncOpened:
         arguments, extra = known_values(request.body, _ARGUMENTS)
         create = client.messages.with_streaming_response.create
-        return cast("AsyncOpened", create(**arguments, extra_body=extra))  # type: ignore[call-overload]
+        return cast("AsyncOpened", create(**arguments, extra_body=extra, timeout=timeout))  # type: ignore[call-overload]
 
     def _errors(self) -> ErrorTable:
         import anthropic
@@ -136,118 +130,63 @@ class AnthropicClaudeChat(ProviderFlavor["Anthropic", "AsyncAnthropic"]):
 # --- parameters -------------------------------------------------------------------------------------------
 
 
-def _renamed(body: JsonObject, parameters: Parameters) -> JsonObject:
-    """The body with other formats' names replaced. Where both are set the later layer wins, and a tie its own name."""
-    for other, own in _OTHER_NAMES.items():
-        if other not in body:
-            continue
-        value = body.pop(other)
-        if own not in body or _rank(parameters, other) > _rank(parameters, own):
-            body[own] = value
-    return body
-
-
-def _rank(parameters: Parameters, name: str) -> int:
-    layer = parameters.layer_of(name)
-    return -1 if layer is None else _LAYERS.index(layer)
-
-
-def _tool(tool: object) -> object:
-    """A tool in this API's shape; one in OpenAI's (`{"type": "function", "function": {...}}`) is turned into it."""
-    function = tool.get("function") if isinstance(tool, Mapping) and tool.get("type") == "function" else None
-    if not isinstance(function, Mapping):
+def _tool(tool: JsonValue) -> JsonValue:
+    """A tool in this API's shape; an entry in its own words (a server tool) passes as it is."""
+    function = function_of(tool)
+    if function is None:
         return tool
-    own: JsonObject = {"name": function.get("name")}
-    if "description" in function:
-        own["description"] = function["description"]
-    own["input_schema"] = function.get("parameters", {"type": "object", "properties": {}})
-    return own
+    schema = function.pop("parameters", {"type": "object", "properties": {}})
+    return {**function, "input_schema": schema}
 
 
-def _tool_choice(choice: object) -> object:
-    """A choice of tool in this API's shape; one in OpenAI's is turned into it."""
+def _tool_choice(choice: JsonValue) -> JsonValue:
+    """A choice of tool in this API's shape."""
     if isinstance(choice, str):
         return {"type": "any" if choice == "required" else choice}
-    function = choice.get("function") if isinstance(choice, Mapping) else None
-    return {"type": "tool", "name": function.get("name")} if isinstance(function, Mapping) else choice
+    name = chosen_function(choice)
+    return choice if name is None else {"type": "tool", "name": name}
 
 
-# --- messages ---------------------------------------------------------------------------------------------
+def _say_reasoning(body: JsonObject, parameters: Parameters, who: str) -> None:
+    """`thinking` for whether and how much, `output_config.effort` for how hard."""
+    reasoning = reasoning_of(parameters)
+    if reasoning is None:
+        return
+    del body["reasoning"]
+    refuse_words(parameters, reasoning, who=who)
+    refuse_both(parameters, "reasoning", ("thinking",), body)
+    if not reasoning.is_on:
+        body["thinking"] = {"type": "disabled"}
+        return
+    if reasoning.effort is not None:
+        if reasoning.effort not in _EFFORTS:
+            raise parameters.refusal("reasoning", f"may say to {who} an effort of {', '.join(_EFFORTS)}")
+        _configure(body, parameters, "reasoning", "effort", reasoning.effort)
+    if reasoning.max_tokens is None:
+        body["thinking"] = {"type": "adaptive"}
+        return
+    most = body.get("max_tokens")
+    if isinstance(most, int) and reasoning.max_tokens >= most:
+        names = ("max_tokens", *_OTHER_NAMES)
+        layer = next((parameters.layer_of(name) for name in names if parameters.values.get(name) == most), None)
+        raise parameters.refusal(
+            "reasoning",
+            f"has max_tokens={reasoning.max_tokens}, which must be less than the whole answer's max_tokens={most}"
+            + (f" (set by the {layer})" if layer else ""),
+        )
+    body["thinking"] = {"type": "enabled", "budget_tokens": reasoning.max_tokens}
 
 
-def _system(messages: Sequence[Message]) -> str | list[JsonObject]:
-    """The system text; as blocks where a message came in parts (they may carry cache marks)."""
-    contents = [
-        message.content if isinstance(message.content, str) else _text_blocks(message, index)
-        for index, message in enumerate(messages)
-        if message.role in ("system", "developer")
-    ]
-    texts = [content for content in contents if isinstance(content, str)]
-    if len(texts) == len(contents):
-        return "\n\n".join(texts)
-    blocks: list[JsonObject] = []
-    for content in contents:
-        blocks.extend([{"type": "text", "text": content}] if isinstance(content, str) else content)
-    return blocks
+def _say_schema(body: JsonObject, parameters: Parameters) -> None:
+    if "output_schema" in body:
+        schema = body.pop("output_schema")
+        _configure(body, parameters, "output_schema", "format", {"type": "json_schema", "schema": schema})
 
 
-def _turns(messages: Sequence[Message]) -> list[JsonObject]:
-    """The messages without the system's; results of tools that follow one another share one message of the user."""
-    turns: list[JsonObject] = []
-    results: list[JsonObject] | None = None
-    for index, message in enumerate(messages):
-        if message.role in ("system", "developer"):
-            continue
-        if message.role == "tool":
-            if results is None:
-                results = []
-                turns.append({"role": "user", "content": results})
-            results.append(_tool_result(message, index))
-            continue
-        results = None
-        turns.append({"role": message.role, "content": _content(message, index)})
-    if not turns:
-        raise ConfigurationError("anthropic_chat needs a message that is not the system's; add one of the user")
-    return turns
-
-
-def _content(message: Message, index: int) -> str | list[JsonObject]:
-    if isinstance(message.content, str) and not message.tool_calls:
-        return message.content
-    if message.content is None and not message.tool_calls:
-        raise MessageError(f"message {index} ({message.role}) has no content, which anthropic_chat needs", index=index)
-    blocks: list[JsonObject] = []
-    if message.content:
-        blocks.extend(_text_blocks(message, index))
-    for call in message.tool_calls:
-        try:
-            arguments = from_wire(call.arguments, dict)
-        except WireError as exc:
-            raise MessageError(
-                f"message {index} calls tool {call.name!r} with arguments that are not a JSON object: "
-                f"{call.arguments[:200]!r}",
-                index=index,
-            ) from exc
-        blocks.append({"type": "tool_use", "id": call.id, "name": call.name, "input": arguments})
-    return blocks
-
-
-def _tool_result(message: Message, index: int) -> JsonObject:
-    if message.tool_call_id is None:
-        raise MessageError(f"message {index} (tool) has no tool_call_id; it says which call it answers", index=index)
-    content = message.content if isinstance(message.content, str) else _text_blocks(message, index)
-    return {"type": "tool_result", "tool_use_id": message.tool_call_id, "content": content}
-
-
-def _text_blocks(message: Message, index: int) -> list[JsonObject]:
-    """The parts of a message, all of which must be text."""
-    if message.content is None or isinstance(message.content, str):
-        return [{"type": "text", "text": message.content or ""}]
-    for part in message.content:
-        if part.get("type") != "text":
-            raise MessageError(
-                f"message {index} ({message.role}) has a part of type {part.get('type')!r}; "
-                "anthropic_chat sends text parts only",
-                index=index,
-            )
-    return [dict(part) for part in message.content]
+def _configure(body: JsonObject, parameters: Parameters, unified: str, name: str, value: JsonValue) -> None:
+    """Say something under `output_config`, beside what the caller put there."""
+    config = body.get("output_config")
+    own: JsonObject = {**config} if isinstance(config, Mapping) else {}
+    if name in own:
+        raise parameters.refusal(unified, f"says the same as 'output_config.{name}', which is set as well: keep one")
+    body["output_config"] = {**own, name: value}

@@ -30,12 +30,15 @@ class _Block(msgspec.Struct, gc=False):
     name: object = None
     text: object = None
     thinking: object = None
+    signature: object = None
+    data: object = None
     input: object = None
 
 
 class _Delta(msgspec.Struct, gc=False):
     text: object = None
     thinking: object = None
+    signature: object = None
     partial_json: object = None
     stop_reason: object = None
 
@@ -76,6 +79,7 @@ class AnthropicReader(AnswerReader):
         self._response_id: str | None = None
         self._usage: JsonObject = {}
         self._tools: dict[int, int] = {}
+        self._thinking: dict[int, _Thinking] = {}
 
     def _read_event(self, event: SseEvent) -> Sequence[CompletionChunk]:
         data = event.data
@@ -91,6 +95,9 @@ class AnthropicReader(AnswerReader):
             return self._block(value.index, value.content_block, data)
         if kind == "message_start" and value.message is not None:
             return self._start(value.message, data)
+        if kind == "content_block_stop":
+            thinking = self._thinking.pop(value.index, None)
+            return () if thinking is None else self._signed(thinking.block(), data)
         if kind == "message_delta":
             return self._finish(value, data)
         if kind == "error" or value.error is not None:
@@ -104,6 +111,7 @@ class AnthropicReader(AnswerReader):
         *,
         text: str = "",
         reasoning: str = "",
+        reasoning_blocks: tuple[JsonObject, ...] = (),
         tool_calls: tuple[ToolCallDelta, ...] = (),
         finish: str | None = None,
         usage: Usage | None = None,
@@ -111,6 +119,7 @@ class AnthropicReader(AnswerReader):
         return CompletionChunk(
             text=text,
             reasoning=reasoning,
+            reasoning_blocks=reasoning_blocks,
             tool_calls=tool_calls,
             finish_reason=None if finish is None else FINISH_REASONS.get(finish, "other"),
             finish_reason_raw=finish,
@@ -131,7 +140,12 @@ class AnthropicReader(AnswerReader):
         if isinstance(text, str):
             return [self._chunk(data, text=text)] if text else ()
         if isinstance(thinking, str):
+            if index in self._thinking:
+                self._thinking[index].text.append(thinking)
             return [self._chunk(data, reasoning=thinking)] if thinking else ()
+        if isinstance(delta.signature, str) and index in self._thinking:
+            self._thinking[index].signature += delta.signature
+            return ()
         if isinstance(arguments, str) and arguments and index in self._tools:
             call = ToolCallDelta(index=self._tools[index], arguments=arguments)
             return [self._chunk(data, tool_calls=(call,))]
@@ -142,9 +156,16 @@ class AnthropicReader(AnswerReader):
         if block.type == "tool_use":
             position = self._tools.setdefault(index, len(self._tools))
             return [self._chunk(data, tool_calls=(_tool_call(position, block),))]
+        if block.type == "redacted_thinking":
+            return self._signed(_reasoning_block(block), data)
         text = block.text if block.type == "text" and isinstance(block.text, str) else ""
         thinking = block.thinking if block.type == "thinking" and isinstance(block.thinking, str) else ""
+        if block.type == "thinking":
+            self._thinking[index] = _Thinking(thinking, block.signature)
         return [self._chunk(data, text=text, reasoning=thinking)] if text or thinking else ()
+
+    def _signed(self, block: JsonObject | None, data: bytes) -> Sequence[CompletionChunk]:
+        return () if block is None else [self._chunk(data, reasoning_blocks=(block,))]
 
     def _finish(self, value: _Event, data: bytes) -> Sequence[CompletionChunk]:
         reason = value.delta.stop_reason if value.delta is not None else None
@@ -172,11 +193,33 @@ class AnthropicReader(AnswerReader):
             body,
             text="".join(b.text for b in message.content if b.type == "text" and isinstance(b.text, str)),
             reasoning="".join(b.thinking for b in message.content if isinstance(b.thinking, str)),
+            reasoning_blocks=tuple(made for b in message.content if (made := _reasoning_block(b)) is not None),
             tool_calls=tuple(_tool_call(position, block) for position, block in enumerate(calls)),
             finish=reason if isinstance(reason, str) and reason else None,
             usage=self._newer_usage(message.usage),
         )
         return [whole]
+
+
+class _Thinking:
+    """A block of reasoning as it comes: its text, and in the end the signature that proves it."""
+
+    def __init__(self, text: str, signature: object) -> None:
+        self.text = [text]
+        self.signature = signature if isinstance(signature, str) else ""
+
+    def block(self) -> JsonObject | None:
+        return _reasoning_block(_Block(type="thinking", thinking="".join(self.text), signature=self.signature))
+
+
+def _reasoning_block(block: _Block) -> JsonObject | None:
+    """A block of reasoning to be sent back as it came; None for any other, and for one that nobody signed."""
+    if block.type == "redacted_thinking" and isinstance(block.data, str):
+        return {"type": "redacted_thinking", "data": block.data}
+    if block.type != "thinking" or not isinstance(block.signature, str) or not block.signature:
+        return None
+    text = block.thinking if isinstance(block.thinking, str) else ""
+    return {"type": "thinking", "thinking": text, "signature": block.signature}
 
 
 def _tool_call(position: int, block: _Block) -> ToolCallDelta:
@@ -199,6 +242,6 @@ def _usage(raw: JsonObject) -> Usage:
         output_tokens=count(raw.get("output_tokens")),
         cached_input_tokens=parts[2],
         cache_write_tokens=parts[1],
-        reasoning_tokens=count(part(raw, "output_tokens_details").get("reasoning_tokens")),
+        reasoning_tokens=count(part(raw, "output_tokens_details").get("thinking_tokens")),
         raw=raw,
     )

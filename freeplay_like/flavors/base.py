@@ -1,8 +1,8 @@
 """What a flavor is: it formats a call for one wire format, opens it, and reads what comes back.
 
-Formatting and reading are pure; opening is the only provider I/O. The provider's own client authenticates,
-retries, pools connections and raises; the bytes of the answer are read here, because building the client's typed
-object for every token costs several times what reading the bytes does.
+Formatting and reading are pure; opening is the only provider I/O. The provider's own client authenticates, pools
+connections and raises; trying again is the session's work. The bytes of the answer are read here, because building the
+client's typed object for every token costs several times what reading the bytes does.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 import attrs
 
 from freeplay_like.core.chunks import CompletionChunk
+from freeplay_like.core.limits import DEFAULT_TIMEOUT, Timeout
 from freeplay_like.core.messages import Message
 from freeplay_like.core.parameters import Parameters
 from freeplay_like.core.wire import JsonObject, JsonValue
@@ -56,6 +57,8 @@ class Connection(Protocol):
     """
 
     request_id: str | None
+    headers: Mapping[str, str]
+    """The head of the answer, names in lower case."""
 
     def __iter__(self) -> Iterator[bytes]: ...
 
@@ -68,6 +71,7 @@ class AsyncConnection(Protocol):
     """The async twin of `Connection`."""
 
     request_id: str | None
+    headers: Mapping[str, str]
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
@@ -85,6 +89,11 @@ class Flavor(Protocol):
     """
 
     name: str
+
+    @property
+    def takes_output_schema(self) -> bool:
+        """Whether `output_schema` binds the model's answer; where False, the schema can only be asked for in words."""
+        ...
 
     @property
     def provider(self) -> str:
@@ -125,14 +134,16 @@ class Flavor(Protocol):
         """A fresh reader for the answer to `request`."""
         ...
 
-    def open(self, request: Request) -> Connection:
-        """Send the request; return once the status is known to be good.
+    def open(self, request: Request, timeout: Timeout = DEFAULT_TIMEOUT) -> Connection:
+        """Send the request, once; return once the status is known to be good.
+
+        Of `timeout` it holds `connect_s` and `read_s`, and `head_s` until the status is there.
 
         Raises:
             ProviderError: the provider refused, failed or was not reached.
         """
         ...
 
-    async def aopen(self, request: Request) -> AsyncConnection:
+    async def aopen(self, request: Request, timeout: Timeout = DEFAULT_TIMEOUT) -> AsyncConnection:  # noqa: ASYNC109  # more limits than one
         """The async twin of `open`."""
         ...

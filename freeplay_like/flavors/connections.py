@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Protocol, TypeAlias
 
@@ -17,11 +17,35 @@ ErrorTable: TypeAlias = tuple[tuple[type[Exception], type[ProviderError] | None]
 """The provider client's errors and ours, most specific first; None: its HTTP status decides."""
 
 
+class HttpRequest(Protocol):
+    """What is used of the HTTP library's own request."""
+
+    extensions: dict[str, object]
+
+
 class HttpResponse(Protocol):
     """What is used of the HTTP library's own response."""
 
     is_closed: bool
+    is_stream_consumed: bool
     extensions: dict[str, object]
+
+    @property
+    def request(self) -> HttpRequest:
+        """The request that is being answered."""
+        ...
+
+
+class SyncHttpResponse(HttpResponse, Protocol):
+    """The same with its body, as it comes over the wire; who reads it there closes the response afterwards."""
+
+    stream: Iterable[bytes]
+
+
+class AsyncHttpResponse(HttpResponse, Protocol):
+    """The async twin of `SyncHttpResponse`."""
+
+    stream: AsyncIterable[bytes]
 
 
 class SyncResponse(Protocol):
@@ -33,7 +57,12 @@ class SyncResponse(Protocol):
         ...
 
     @property
-    def http_response(self) -> HttpResponse:
+    def headers(self) -> Mapping[str, str]:
+        """The head of the answer; names are looked up in any case and listed in lower case."""
+        ...
+
+    @property
+    def http_response(self) -> SyncHttpResponse:
         """The response below it."""
         ...
 
@@ -50,8 +79,18 @@ class AsyncResponse(Protocol):
     """The async twin of `SyncResponse`."""
 
     @property
+    def http_response(self) -> AsyncHttpResponse:
+        """The response below it."""
+        ...
+
+    @property
     def request_id(self) -> str | None:
         """The provider's id of the request, from the headers."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The head of the answer; names are looked up in any case and listed in lower case."""
         ...
 
     def iter_bytes(self) -> AsyncIterator[bytes]:
@@ -94,7 +133,7 @@ class ErrorMap:
             return None
         status = getattr(exc, "status_code", None)
         message, code, kind = error_fields(getattr(exc, "body", None))
-        error_type = row[1] or error_for_status(status or 500)
+        error_type = row[1] or error_for_status(status or 500, code, kind, message=message)
         what = "failed" if status is None else f"answered {status}"
         return error_type(
             f"{self.provider} ({self.endpoint}) {what}: {message or _in_words(exc)}",
@@ -105,6 +144,15 @@ class ErrorMap:
             request_id=getattr(exc, "request_id", None) or request_id,
             retryable=is_retryable(error_type, code or kind),
             retry_after_s=_retry_after_s(getattr(getattr(exc, "response", None), "headers", {})),
+        )
+
+    def late(self, what: str) -> ProviderTimeout:
+        """The error for a limit of ours that was passed."""
+        return ProviderTimeout(
+            f"{self.provider} ({self.endpoint}) failed: {what}",
+            provider=self.provider,
+            model=self.model,
+            retryable=True,
         )
 
 
@@ -147,15 +195,36 @@ def _number(text: str | None) -> float | None:
 # --- connections ------------------------------------------------------------------------------------------
 
 
+def read_body_within(response: SyncResponse | AsyncResponse, read_s: float) -> None:
+    """Let the body be silent for `read_s` at a time, whatever limit held for the head.
+
+    The HTTP library looks its limits up in the request again when the reading of the body begins.
+    """
+    limits = response.http_response.request.extensions.get("timeout")
+    if isinstance(limits, dict):
+        limits["read"] = read_s
+
+
+def _is_read_as_sent(response: SyncResponse | AsyncResponse) -> bool:
+    """Whether the bytes on the wire are the body's own, and can be read below the clients' layers.
+
+    Those layers decode and cut to size, each with a generator of its own, at a twelfth of what a chunk costs in all.
+    """
+    encoding = response.headers.get("content-encoding", "identity")
+    return encoding.strip().lower() in ("", "identity") and not response.http_response.is_stream_consumed
+
+
 class HttpConnection:
     """A `Connection` over a client's streamed response. `owner` closes the client when it goes, and so is held."""
 
     def __init__(self, response: SyncResponse, errors: ErrorMap, owner: object) -> None:
         self.request_id = response.request_id
+        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
         self._response = response
         self._errors = errors
         self._owner = owner
-        self._body = response.iter_bytes()
+        is_direct = _is_read_as_sent(response)
+        self._body = iter(response.http_response.stream) if is_direct else response.iter_bytes()
         self._is_closed = False
         self._is_reading = False
 
@@ -167,6 +236,7 @@ class HttpConnection:
         try:
             return next(self._body)
         except StopIteration:
+            self._response.close()  # the connection goes back to the pool
             raise
         except Exception as exc:
             self._response.close()
@@ -202,10 +272,12 @@ class AsyncHttpConnection:
 
     def __init__(self, response: AsyncResponse, errors: ErrorMap, owner: object) -> None:
         self.request_id = response.request_id
+        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
         self._response = response
         self._errors = errors
         self._owner = owner
-        self._body = response.iter_bytes()
+        is_direct = _is_read_as_sent(response)
+        self._body = aiter(response.http_response.stream) if is_direct else response.iter_bytes()
         self._is_closed = False
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -215,6 +287,7 @@ class AsyncHttpConnection:
         try:
             return await anext(self._body)
         except StopAsyncIteration:
+            await self._response.close()  # the connection goes back to the pool
             raise
         except Exception as exc:
             await self._response.close()

@@ -12,22 +12,17 @@ from freeplay_like.core.messages import Message
 from freeplay_like.core.parameters import Parameters
 from freeplay_like.core.sse import SseEvent
 from freeplay_like.core.wire import JsonObject, JsonValue, to_wire
-from freeplay_like.errors import ProviderRateLimited, ProviderResponseError, ProviderTimeout, ProviderUnavailable
 from freeplay_like.flavors.base import Request
-from freeplay_like.flavors.connections import AsyncOpened, ErrorTable, SyncOpened, transport_errors
+from freeplay_like.flavors.chat_options import chat_options
+from freeplay_like.flavors.connections import AsyncOpened, SyncOpened
+from freeplay_like.flavors.openai_client import OpenAIFlavor
+from freeplay_like.flavors.options import finished
 from freeplay_like.flavors.reading import AnswerReader, count, part
-from freeplay_like.flavors.transport import ProviderFlavor, Vendor, body_of, known_values
+from freeplay_like.flavors.transport import body_of, known_values
 
 if TYPE_CHECKING:
+    import httpx2
     from openai import AsyncOpenAI, OpenAI
-
-OPENAI: Final = Vendor(
-    name="openai",
-    host="api.openai.com",
-    default_base="https://api.openai.com/v1",
-    key_variable="OPENAI_API_KEY",
-    base_variable="OPENAI_BASE_URL",
-)
 
 _ARGUMENTS: Final = frozenset({"model", "messages", "stream"})
 """Arguments that every version of the client has; all else is sent beside them as it is."""
@@ -41,30 +36,10 @@ FINISH_REASONS: Final[dict[str, FinishReason]] = {
 }
 
 
-class OpenAIChat(ProviderFlavor["OpenAI", "AsyncOpenAI"]):
-    """Chat completions of OpenAI, or of a compatible server under `openai_api_base`.
-
-    Args:
-        openai_api_key: by default the environment variable OPENAI_API_KEY. Another server may not want one.
-        openai_api_base: by default OPENAI_BASE_URL, else OpenAI's own address.
-        timeout_s: for connecting and between two pieces of an answer; by default the client's own (5 and 600).
-        max_retries: how often the provider's client asks again before the answer begins.
-        headers: sent with every request.
-    """
+class OpenAIChat(OpenAIFlavor):
+    """Chat completions of OpenAI, or of a compatible server under `openai_api_base`; see `OpenAIFlavor`."""
 
     name = "openai_chat"
-    vendor = OPENAI
-
-    def __init__(
-        self,
-        openai_api_key: str | None = None,
-        openai_api_base: str | None = None,
-        *,
-        timeout_s: float | None = None,
-        max_retries: int = 2,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(openai_api_key, openai_api_base, timeout_s=timeout_s, max_retries=max_retries, headers=headers)
 
     @property
     def default_parameters(self) -> Mapping[str, JsonValue]:
@@ -73,49 +48,34 @@ class OpenAIChat(ProviderFlavor["OpenAI", "AsyncOpenAI"]):
 
     def format(self, messages: Sequence[Message], parameters: Parameters, *, is_stream: bool) -> Request:
         """Messages in chat shape, and the parameters beside them."""
-        body = body_of(parameters, self.name)
-        body["messages"] = [message.to_chat() for message in messages]
-        if is_stream:
-            body["stream"] = True
-        else:
+        body = chat_options(body_of(parameters, self.name), parameters, self._answering, self.provider)
+        body["messages"] = [self._message(message) for message in messages]
+        if not is_stream:
             body.pop("stream_options", None)
-        return Request(body=body, is_stream=is_stream)
+        return finished(body, parameters, is_stream=is_stream)
+
+    def _message(self, message: Message) -> JsonObject:
+        """A message in chat shape; reasoning goes back, beside the tool calls it led to, to vendors that want it."""
+        chat: JsonObject = {**message.to_chat()}
+        chat.pop("reasoning_blocks", None)
+        reasoning = chat.pop("reasoning", None)
+        if reasoning and message.tool_calls and self._answering and self._answering.wants_reasoning_back:
+            chat["reasoning_content"] = reasoning
+        return chat
 
     def reader(self, request: Request) -> OpenAIChatReader:
         """A fresh reader for the answer to `request`."""
         return OpenAIChatReader(request, self.provider)
 
-    def _make_client(self) -> OpenAI:
-        from openai import OpenAI
-
-        return OpenAI(**self._client_arguments())
-
-    def _make_async_client(self) -> AsyncOpenAI:
-        from openai import AsyncOpenAI
-
-        return AsyncOpenAI(**self._client_arguments())
-
-    def _send(self, client: OpenAI, request: Request) -> SyncOpened:
+    def _send(self, client: OpenAI, request: Request, timeout: httpx2.Timeout) -> SyncOpened:
         arguments, extra = known_values(request.body, _ARGUMENTS)
         create = client.chat.completions.with_streaming_response.create
-        return cast("SyncOpened", create(**arguments, extra_body=extra))  # type: ignore[call-overload]
+        return cast("SyncOpened", create(**arguments, extra_body=extra, timeout=timeout))  # type: ignore[call-overload]
 
-    def _asend(self, client: AsyncOpenAI, request: Request) -> AsyncOpened:
+    def _asend(self, client: AsyncOpenAI, request: Request, timeout: httpx2.Timeout) -> AsyncOpened:
         arguments, extra = known_values(request.body, _ARGUMENTS)
         create = client.chat.completions.with_streaming_response.create
-        return cast("AsyncOpened", create(**arguments, extra_body=extra))  # type: ignore[call-overload]
-
-    def _errors(self) -> ErrorTable:
-        import openai
-
-        return (
-            (openai.APITimeoutError, ProviderTimeout),
-            (openai.APIConnectionError, ProviderUnavailable),
-            (openai.RateLimitError, ProviderRateLimited),
-            (openai.APIStatusError, None),
-            (openai.APIResponseValidationError, ProviderResponseError),
-            *transport_errors(),
-        )
+        return cast("AsyncOpened", create(**arguments, extra_body=extra, timeout=timeout))  # type: ignore[call-overload]
 
 
 # --- reading: just the fields that a chunk needs; what servers disagree on is `object` and looked into ----
@@ -190,7 +150,7 @@ def _chunks(answer: _Answer, data: bytes) -> list[CompletionChunk]:
 
     A choice that has only said its role counts too: from then on its finish reason is waited for.
     """
-    usage = None if answer.usage is None else _usage(answer.usage)
+    usage = None if answer.usage is None else usage_of(answer.usage)
     model = answer.model if isinstance(answer.model, str) else None
     response_id = answer.id if isinstance(answer.id, str) else None
     if not answer.choices:
@@ -251,7 +211,8 @@ def _arguments(value: object) -> str:
     return "" if value is None else to_wire(value).decode()
 
 
-def _usage(raw: JsonObject) -> Usage:
+def usage_of(raw: JsonObject) -> Usage:
+    """Token counts as the chat and text endpoints say them."""
     of_input, of_output = part(raw, "prompt_tokens_details"), part(raw, "completion_tokens_details")
     return Usage(
         input_tokens=count(raw.get("prompt_tokens")),

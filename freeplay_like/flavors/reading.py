@@ -12,6 +12,8 @@ from freeplay_like.core.chunks import CompletionChunk
 from freeplay_like.core.sse import MAX_EVENT_BYTES, SseError, SseEvent, SseParser
 from freeplay_like.core.wire import JsonObject, JsonValue, WireError, from_wire
 from freeplay_like.errors import (
+    ContextLengthExceeded,
+    ProviderDenied,
     ProviderError,
     ProviderRateLimited,
     ProviderRejected,
@@ -26,6 +28,8 @@ T = TypeVar("T")
 _SSE_STARTS: Final = (b":", b"data", b"event", b"id", b"retry")
 _SHOWN_EVENT: Final = 200
 _SHOWN_BODY: Final = 500
+_OK: Final = 200
+"""The status of every answer that is read here: for any other the connection is not opened."""
 
 NOT_RETRYABLE_CODES: Final = frozenset({"insufficient_quota"})
 """Codes of refusals that come as 429, and that waiting does not help."""
@@ -42,25 +46,44 @@ _ERROR_TYPES: Final[dict[str, type[ProviderError]]] = {
     "api_error": ProviderUnavailable,
     "overloaded_error": ProviderUnavailable,
     "invalid_request_error": ProviderRejected,
-    "authentication_error": ProviderRejected,
+    "authentication_error": ProviderDenied,
+    "invalid_api_key": ProviderDenied,
+    "permission_error": ProviderDenied,
     "billing_error": ProviderRejected,
-    "permission_error": ProviderRejected,
     "not_found_error": ProviderRejected,
     "request_too_large": ProviderRejected,
-    "context_length_exceeded": ProviderRejected,
+    "context_length_exceeded": ContextLengthExceeded,
+    "model_context_window_exceeded": ContextLengthExceeded,
+    "exceed_context_size_error": ContextLengthExceeded,
     "content_filter": ProviderRejected,
 }
+
+_TOO_LONG: Final = (
+    "prompt is too long",
+    "exceed context limit",
+    "maximum context length",
+    "exceeds the context window",
+)
+"""What refusals say that have no code for it: Anthropic's (the first two), vLLM's, OpenAI's."""
 
 _RETRYABLE: Final = (ProviderRateLimited, ProviderTimeout, ProviderUnavailable)
 
 
-def error_for_status(status: int) -> type[ProviderError]:
-    """The error of an HTTP status that is not 2xx."""
+def error_for_status(status: int, *names: str | None, message: str | None = None) -> type[ProviderError]:
+    """The error of an HTTP status that is not 2xx; `names` (code and type) and message tell refusals apart."""
     if status == 429:
         return ProviderRateLimited
-    if status in (408, 409) or status >= 500:
+    if status in (408, 409, 425) or status >= 500:
         return ProviderUnavailable
-    return ProviderRejected
+    if status in (401, 403):
+        return ProviderDenied
+    return ContextLengthExceeded if _is_too_long(names, message) else ProviderRejected
+
+
+def _is_too_long(names: Sequence[str | None], message: str | None) -> bool:
+    said = (message or "").lower()
+    by_name = any(_ERROR_TYPES.get(name or "") is ContextLengthExceeded for name in names)
+    return by_name or any(words in said for words in _TOO_LONG)
 
 
 def is_retryable(kind: type[ProviderError], code: str | None) -> bool:
@@ -154,7 +177,9 @@ class AnswerReader(ABC):
         return self._unreadable(f"status 2xx with a body that is not an answer: {shown!r}")
 
     def _unreadable(self, what: str) -> ProviderResponseError:
-        return ProviderResponseError(f"{self._provider}: {what}", provider=self._provider, model=self._model)
+        return ProviderResponseError(
+            f"{self._provider}: {what}", provider=self._provider, model=self._model, status=_OK
+        )
 
     def _failure(self, data: bytes) -> ProviderError:
         """The error that the provider reported in the body of an answer that began well."""
@@ -166,6 +191,8 @@ class AnswerReader(ABC):
         by_name = _ERROR_TYPES.get(code or "") or _ERROR_TYPES.get(kind or "")
         if by_name is None and code is not None and code.isdecimal() and 400 <= int(code) < 600:
             by_name = error_for_status(int(code))
+        if by_name in (None, ProviderRejected) and _is_too_long((code, kind), message):
+            by_name = ContextLengthExceeded
         error_type = by_name or ProviderError
         request_id = body.get("request_id") if isinstance(body, dict) else None
         return error_type(

@@ -20,7 +20,11 @@ ENTRY_POINT_GROUP: Final = "freeplay_like.flavors"
 
 _BUILT_IN: Final[dict[str, tuple[str, str]]] = {
     "openai_chat": ("freeplay_like.flavors.openai_chat", "OpenAIChat"),
+    "openai_text": ("freeplay_like.flavors.openai_text", "OpenAIText"),
+    "openai_responses": ("freeplay_like.flavors.openai_responses", "OpenAIResponses"),
+    "azure_openai_chat": ("freeplay_like.flavors.azure_openai", "AzureOpenAIChat"),
     "anthropic_chat": ("freeplay_like.flavors.anthropic_messages", "AnthropicClaudeChat"),
+    "anthropic_text": ("freeplay_like.flavors.anthropic_text", "AnthropicClaudeText"),
 }
 
 

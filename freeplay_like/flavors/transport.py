@@ -1,24 +1,24 @@
 """What the flavors' ways to their providers have in common: keys, clients, and opening a call.
 
-The provider's own client sends the request: it authenticates, retries, pools connections and knows the error classes.
+The provider's own client sends the request, once: it authenticates, pools connections and knows the error classes.
 The body of the answer is read as bytes, to its end, so that the connection goes back to the pool.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import weakref
 from abc import ABC, abstractmethod
 from asyncio import AbstractEventLoop, get_running_loop
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import ClassVar, Final, Generic, NotRequired, Protocol, TypedDict, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, ClassVar, Final, Generic, Protocol, TypedDict, TypeVar
+from urllib.parse import SplitResult, urlsplit
 
-import attrs
-
+from freeplay_like.core.limits import DEFAULT_TIMEOUT, Timeout
 from freeplay_like.core.parameters import Parameters
 from freeplay_like.core.wire import JsonObject, JsonValue
-from freeplay_like.errors import APIKeyMissingError, ConfigurationError
+from freeplay_like.errors import APIKeyMissingError, ConfigurationError, FreeplayError
 from freeplay_like.flavors.base import Request
 from freeplay_like.flavors.connections import (
     AsyncHttpConnection,
@@ -27,21 +27,19 @@ from freeplay_like.flavors.connections import (
     ErrorTable,
     HttpConnection,
     SyncOpened,
+    read_body_within,
 )
+from freeplay_like.flavors.vendors import Vendor, vendor_of
+
+if TYPE_CHECKING:
+    import httpx2
 
 NO_KEY: Final = "not-needed"
 """What a server of one's own is sent for a key where none was given: the clients insist on one."""
 
 
-@attrs.frozen(kw_only=True)
-class Vendor:
-    """A provider with an address of its own, and the environment variables its client knows."""
-
-    name: str
-    host: str
-    default_base: str
-    key_variable: str
-    base_variable: str
+_NO_PROXY: Final[dict[str, None]] = {"http://": None, "https://": None, "all://": None}
+"""Every place where the environment could put a proxy, left empty; certificates still come from the environment."""
 
 
 class ClientArguments(TypedDict):
@@ -51,16 +49,16 @@ class ClientArguments(TypedDict):
     base_url: str
     max_retries: int
     default_headers: Mapping[str, str]
-    timeout: NotRequired[float]
 
 
 def body_of(parameters: Parameters, flavor: str) -> JsonObject:
-    """The merged parameters as the top level of a body.
+    """The merged parameters as the top level of a body, without `extra_body` (see `options.finished`).
 
     Raises:
         ConfigurationError: no model among them.
     """
     body = parameters.values
+    body.pop("extra_body", None)
     if not body.get("model"):
         raise ConfigurationError(
             f"no model for this {flavor} call; set it in the template's version, "
@@ -98,6 +96,7 @@ class AsyncClient(Protocol):
         ...
 
 
+T = TypeVar("T")
 SyncT = TypeVar("SyncT", bound=Client)
 AsyncT = TypeVar("AsyncT", bound=AsyncClient)
 
@@ -152,94 +151,137 @@ class ProviderFlavor(ABC, Generic[SyncT, AsyncT]):
 
     name: str
     vendor: ClassVar[Vendor]
+    """Whose wire format it is; who answers is told by the host."""
 
     def __init__(
         self,
         api_key: str | None,
         api_base: str | None,
         *,
-        timeout_s: float | None,
-        max_retries: int,
-        headers: Mapping[str, str] | None,
+        proxy: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self._api_key = api_key
         self._api_base = (api_base or os.environ.get(self.vendor.base_variable) or self.vendor.default_base).rstrip("/")
-        self._timeout_s = timeout_s
-        self._max_retries = max_retries
+        self._proxy = proxy
         self._headers = dict(headers or {})
         self._clients: Clients[SyncT, AsyncT] = Clients()
-        parts = urlsplit(self._api_base)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigurationError(
-                f"api base {self._api_base!r} is not an address such as {self.vendor.default_base}"
-            )
-        self._host = parts.hostname
+        parts = address_of(self._api_base)
+        if parts is None or parts.scheme not in ("http", "https"):
+            example = self.vendor.default_base or "https://example.org"
+            raise ConfigurationError(f"api base {self._api_base!r} is not an address such as {example}")
+        if proxy and address_of(proxy) is None:
+            # Not shown: it may hold a password.
+            raise ConfigurationError("proxy is not an address such as http://proxy.example.org:3128")
+        self._host = parts.hostname or ""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._answering = vendor_of(self._host)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.endpoint})"
 
     @property
     def provider(self) -> str:
-        """The vendor's name, or `<vendor>-compatible` for any other host."""
-        return self.vendor.name if self._is_vendor else f"{self.vendor.name}-compatible"
+        """The name of the vendor at that host, or `<vendor>-compatible` for a host that is nobody's."""
+        return f"{self.vendor.name}-compatible" if self._answering is None else self._answering.name
+
+    @property
+    def takes_output_schema(self) -> bool:
+        """Whether `output_schema` binds the model's answer; taken to be so of a host that is nobody's."""
+        return self._answering is None or self._answering.takes_output_schema
 
     @property
     def endpoint(self) -> str:
         """Host and port of the provider."""
         return f"{self._host}:{self._port}"
 
-    @property
-    def _is_vendor(self) -> bool:
-        return self._host == self.vendor.host or self._host.endswith("." + self.vendor.host)
-
     def check(self) -> None:
         """Say early what `open` would say: no key."""
         self._key()
 
     def _key(self) -> str:
-        key = os.environ.get(self.vendor.key_variable, "") if self._api_key is None else self._api_key
+        # A vendor's key is for that vendor's hosts: another's variable is not even read.
+        variable = (self._answering or self.vendor).key_variable
+        key = os.environ.get(variable, "") if self._api_key is None else self._api_key
         if key.strip():
             return key.strip()
-        if not self._is_vendor:
+        if self._answering is None:
             return NO_KEY
-        said = "is blank" if self._api_key is not None else f"was not given, and {self.vendor.key_variable} is not set"
-        raise APIKeyMissingError(
-            f"{type(self).__name__}: the API key {said}; pass it to the flavor or set {self.vendor.key_variable}"
-        )
+        said = "is blank" if self._api_key is not None else f"was not given, and {variable} is not set"
+        raise APIKeyMissingError(f"{type(self).__name__}: the API key {said}; pass it to the flavor or set {variable}")
 
     def _client_arguments(self) -> ClientArguments:
-        arguments: ClientArguments = {
+        return {
             "api_key": self._key(),
             "base_url": self._api_base,
-            "max_retries": self._max_retries,
-            "default_headers": self._headers,
+            "max_retries": 0,
+            "default_headers": dict(self._headers),
         }
-        if self._timeout_s is not None:
-            arguments["timeout"] = self._timeout_s
-        return arguments
+
+    def _http_client(self) -> httpx2.Client | None:
+        """The HTTP client to hand to the provider's; None for its own, which takes the environment's proxy."""
+        if self._proxy is None:
+            return None
+        import httpx2
+
+        return _proxied(httpx2.Client, self._proxy)
+
+    def _async_http_client(self) -> httpx2.AsyncClient | None:
+        """The async twin of `_http_client`."""
+        if self._proxy is None:
+            return None
+        import httpx2
+
+        return _proxied(httpx2.AsyncClient, self._proxy)
 
     def warm(self) -> None:
         """Load the provider's client (1 to 2.5 s of import) and make it."""
-        self._clients.of_process(self._make_client)
+        self._client()
 
-    def open(self, request: Request) -> HttpConnection:
+    def _client(self) -> SyncT:
+        try:
+            return self._clients.of_process(self._make_client)
+        except FreeplayError:
+            raise
+        except Exception as exc:
+            raise self._unmade(exc) from exc
+
+    def _unmade(self, exc: Exception) -> ConfigurationError:
+        """The error for a proxy, an address or a certificate that the provider's client does not take."""
+        return ConfigurationError(f"{self!r}: the provider's client cannot be made: {exc}")
+
+    async def _async_client(self) -> AsyncT:
+        try:
+            return await self._clients.of_loop(self._make_async_client)
+        except FreeplayError:
+            raise
+        except Exception as exc:
+            raise self._unmade(exc) from exc
+
+    def open(self, request: Request, timeout: Timeout = DEFAULT_TIMEOUT) -> HttpConnection:
         """Send the request; return once the status is known to be good."""
-        client = self._clients.of_process(self._make_client)
+        client = self._client()
         errors = self._error_map(request)
         try:
-            return HttpConnection(self._send(client, request).__enter__(), errors, self._clients)
+            response = self._send(client, request, _until_head(timeout)).__enter__()
         except Exception as exc:
             raise _while_opening(exc, errors) from exc
+        read_body_within(response, timeout.read_s)
+        return HttpConnection(response, errors, self._clients)
 
-    async def aopen(self, request: Request) -> AsyncHttpConnection:
+    async def aopen(self, request: Request, timeout: Timeout = DEFAULT_TIMEOUT) -> AsyncHttpConnection:  # noqa: ASYNC109  # more limits than one
         """The async twin of `open`."""
-        client = await self._clients.of_loop(self._make_async_client)
+        client = await self._async_client()
         errors = self._error_map(request)
         try:
-            return AsyncHttpConnection(await self._asend(client, request).__aenter__(), errors, self._clients)
+            async with asyncio.timeout(timeout.head_s):
+                response = await self._asend(client, request, _until_head(timeout)).__aenter__()
+        except TimeoutError as exc:
+            raise errors.late(f"no answer began within {timeout.head_s:g} s") from exc
         except Exception as exc:
             raise _while_opening(exc, errors) from exc
+        read_body_within(response, timeout.read_s)
+        return AsyncHttpConnection(response, errors, self._clients)
 
     def _error_map(self, request: Request) -> ErrorMap:
         return ErrorMap(self._errors(), self.provider, self.endpoint, request.model)
@@ -251,10 +293,10 @@ class ProviderFlavor(ABC, Generic[SyncT, AsyncT]):
     def _make_async_client(self) -> AsyncT: ...
 
     @abstractmethod
-    def _send(self, client: SyncT, request: Request) -> SyncOpened: ...
+    def _send(self, client: SyncT, request: Request, timeout: httpx2.Timeout) -> SyncOpened: ...
 
     @abstractmethod
-    def _asend(self, client: AsyncT, request: Request) -> AsyncOpened: ...
+    def _asend(self, client: AsyncT, request: Request, timeout: httpx2.Timeout) -> AsyncOpened: ...
 
     @abstractmethod
     def _errors(self) -> ErrorTable: ...
@@ -263,3 +305,29 @@ class ProviderFlavor(ABC, Generic[SyncT, AsyncT]):
 def _while_opening(exc: Exception, errors: ErrorMap) -> Exception:
     """What to raise from an error before the answer began. What the table does not know, the client refused to send."""
     return errors.translate(exc) or ConfigurationError(f"the request to {errors.provider} was not sent: {exc}")
+
+
+def address_of(text: str) -> SplitResult | None:
+    """The parts of an address, None where it is none."""
+    try:
+        parts = urlsplit(text)
+        return parts if parts.scheme and parts.hostname and parts.port != 0 else None
+    except ValueError:
+        return None
+
+
+def _until_head(timeout: Timeout) -> httpx2.Timeout:
+    """The limits that hold until the head of the answer is there; sync code counts each silence by itself."""
+    import httpx2
+
+    return httpx2.Timeout(timeout.head_s, connect=min(timeout.connect_s, timeout.head_s))
+
+
+def _proxied(make: Callable[..., T], proxy: str) -> T:
+    """An HTTP client behind `proxy`, or behind none where it is blank, with the limits that the providers' have."""
+    import httpx2
+
+    limits = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
+    if not proxy:
+        return make(mounts=_NO_PROXY, limits=limits, follow_redirects=True)
+    return make(proxy=proxy, limits=limits, follow_redirects=True)

@@ -11,17 +11,19 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final, Protocol
 
 import attrs
 
 from freeplay_like.core.wire import JsonObject, JsonValue, WireError, from_wire, to_wire
 from freeplay_like.errors import ConfigurationError
-from freeplay_like.local import scripts
-from freeplay_like.local.scripts import Script, Step
+from freeplay_like.local.dialects import Dialect, dialect_of
+from freeplay_like.local.scripts import COMMENT, Script, Step, StepKind, raw_steps, with_faults
+from freeplay_like.local.simulated_openai import error_body
 
 _MAX_HEAD_BYTES: Final = 256 * 1024
+_COMMENT_EVERY_MS: Final = 10.0
 
 
 @attrs.define(eq=False)
@@ -65,31 +67,6 @@ class SeenRequest:
             "is_ended": self.ended.is_set(),
             "left_after_s": self.left_after_s,
         }
-
-
-@attrs.frozen
-class _Dialect:
-    """How one provider says things."""
-
-    stream: Callable[[Script, JsonObject], Iterator[Step]]
-    body: Callable[[Script, JsonObject], JsonObject]
-    error: Callable[[int], JsonObject]
-    stream_error: bytes
-    id_header: str
-
-
-_DIALECTS: Final[dict[str, _Dialect]] = {
-    "/chat/completions": _Dialect(
-        scripts.openai_stream, scripts.openai_body, scripts.openai_error, scripts.OPENAI_STREAM_ERROR, "x-request-id"
-    ),
-    "/v1/messages": _Dialect(
-        scripts.anthropic_stream,
-        scripts.anthropic_body,
-        scripts.anthropic_error,
-        scripts.ANTHROPIC_STREAM_ERROR,
-        "request-id",
-    ),
-}
 
 
 class Desk(Protocol):
@@ -193,9 +170,9 @@ class ServedConnection(asyncio.StreamReaderProtocol):
 
     async def _answer(self, request: SeenRequest) -> bool:
         """Answer; False where the connection is to be closed."""
-        dialect = next((d for suffix, d in _DIALECTS.items() if request.path.split("?")[0].endswith(suffix)), None)
+        dialect = dialect_of(request.path)
         if dialect is None:
-            body = self._desk.seen() if request.path == "/seen" else scripts.openai_error(404)
+            body = self._desk.seen() if request.path == "/seen" else error_body(404)
             await self._send_json(200 if request.path == "/seen" else 404, body, {})
             return True
         self._request = request
@@ -210,7 +187,7 @@ class ServedConnection(asyncio.StreamReaderProtocol):
                 request.ended.set()
             self._request = None
 
-    async def _play(self, request: SeenRequest, dialect: _Dialect) -> bool:
+    async def _play(self, request: SeenRequest, dialect: Dialect) -> bool:
         script, body = request.script, request.body
         headers = {dialect.id_header: f"req_sim_{request.number}"}
         if script.reset:
@@ -225,10 +202,10 @@ class ServedConnection(asyncio.StreamReaderProtocol):
         if script.raw is not None:
             kind = {"sse": "text/event-stream; charset=utf-8", "json": "application/json"}
             content_type = kind.get(script.raw.rpartition(".")[2], "text/html")
-            steps = scripts.with_faults(script, scripts.raw_steps(script), dialect.stream_error)
+            steps = with_faults(script, raw_steps(script), dialect.stream_error)
             return await self._send_stream(request, steps, headers, content_type)
         if body.get("stream") is True:
-            steps = scripts.with_faults(script, dialect.stream(script, body), dialect.stream_error)
+            steps = with_faults(script, dialect.stream(script, body), dialect.stream_error)
             return await self._send_stream(request, steps, headers, "text/event-stream; charset=utf-8")
         await self._pause(script.delay_ms)
         content = to_wire(dialect.body(script, body))
@@ -245,8 +222,8 @@ class ServedConnection(asyncio.StreamReaderProtocol):
         for events, (data, kind) in enumerate(steps, start=1):
             if kind == "content" and not await self._pause(script.delay_ms):
                 return False
-            if kind in ("cut", "hang"):
-                return await self._break_off(bytes(waiting), is_cut=kind == "cut")
+            if kind in ("cut", "hang", "idle"):
+                return await self._break_off(bytes(waiting), kind, script.delay_ms)
             waiting += data
             request.sent_chunks += kind == "content"
             if events % script.batch == 0:
@@ -255,11 +232,14 @@ class ServedConnection(asyncio.StreamReaderProtocol):
         await self._write(_http_chunk(bytes(waiting)) + b"0\r\n\r\n")
         return not self._gone.is_set()
 
-    async def _break_off(self, rest: bytes, *, is_cut: bool) -> bool:
+    async def _break_off(self, rest: bytes, kind: StepKind, delay_ms: float) -> bool:
         await self._write(_http_chunk(rest))
-        if is_cut:
+        if kind == "cut":
             self._end()
             self._writer.transport.abort()
+        elif kind == "idle":
+            while await self._pause(delay_ms or _COMMENT_EVERY_MS):
+                await self._write(_http_chunk(COMMENT))
         else:
             await self._gone.wait()
         return False

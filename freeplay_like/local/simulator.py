@@ -1,4 +1,5 @@
-"""A simulated provider: OpenAI chat and Anthropic messages on a loopback port, for tests, demos and benchmarks.
+"""A simulated provider on a loopback port, for tests, demos and benchmarks: OpenAI (chat, text, responses), Azure,
+Anthropic.
 
     with Simulator() as simulator:
         flavor = OpenAIChat("any key", simulator.openai_base)
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import resource
 import socket
 import sys
 import threading
@@ -103,6 +105,11 @@ class Simulator:
         """What an Anthropic client takes as `base_url`."""
         return self.url
 
+    @property
+    def azure_endpoint(self) -> str:
+        """What an Azure client takes as `azure_endpoint`."""
+        return self.url
+
     def enqueue(self, *answers: Script | str) -> None:
         """Scripts for the next requests, one each, before anything else is asked."""
         self._queue.extend(Script.parse(item) if isinstance(item, str) else item for item in answers)
@@ -174,15 +181,26 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="the port on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--default", default="", help="the script of requests that ask for none, e.g. chunks=20")
     arguments = parser.parse_args()
+    _allow_many_connections()
     with Simulator(port=arguments.port, default=arguments.default) as simulator:
-        addresses = {"url": simulator.url, "openai_base": simulator.openai_base}
-        addresses["anthropic_base"] = simulator.anthropic_base
+        addresses = {
+            "url": simulator.url,
+            "openai_base": simulator.openai_base,
+            "anthropic_base": simulator.anthropic_base,
+            "azure_endpoint": simulator.azure_endpoint,
+        }
         sys.stdout.write(to_wire(addresses).decode() + "\n")
         sys.stdout.flush()
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
             return
+
+
+def _allow_many_connections() -> None:
+    """As many open files as a process may have: the usual limit is passed by a thousand streams at once."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 if __name__ == "__main__":

@@ -19,8 +19,17 @@ class PromptSource(Protocol):
         """
         ...
 
+    def version(self, project_id: str, template_id: str, version_id: str) -> PromptTemplate:
+        """That version of that template, whatever environments point at: a version never changes.
+
+        Raises:
+            TemplateNotFoundError: there is none.
+            BackendError: the backend could not be asked, and no copy is at hand.
+        """
+        ...
+
     def at_hand(self, project_id: str, name: str, environment: str) -> PromptTemplate | None:
-        """The same template where it can be had at once, without any I/O; None where `get` has to be called."""
+        """What `get` would give, where it can be had at once and without waiting; None where `get` has to be called."""
         ...
 
     def close(self) -> None:

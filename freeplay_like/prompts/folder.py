@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 from pathlib import Path
@@ -53,6 +54,23 @@ class FolderPrompts:
         if known is None or known[0] != data:
             known = self._parsed[name] = (data, _template(name, data))
         return known[1]
+
+    def version(self, project_id: str, template_id: str, version_id: str) -> PromptTemplate:
+        """The template whose file is as it was when it had that version's fingerprint; ids of templates there are none.
+
+        Raises:
+            TemplateNotFoundError: no file is: a folder holds only what its files say now.
+        """
+        for name in self.names():
+            with contextlib.suppress(TemplateError):  # a file that cannot be read is not the one
+                template = self.get(project_id, name, "")
+                if template.version_id == version_id:
+                    return template
+        raise TemplateNotFoundError(
+            f"no template in {str(self.path)!r} is of version {version_id!r}; a folder holds only what its files say "
+            "now: restore the file, or read versions from a backend",
+            template=template_id or None,
+        )
 
     def at_hand(self, project_id: str, name: str, environment: str) -> PromptTemplate | None:
         """None: a file has to be read."""

@@ -40,7 +40,9 @@ class Orphanage:
         for source in list(self.sources):
             if source.is_finished:
                 logger.info(
-                    "delivered %d records that a process had left in %s", source.counts.sent, source.folder.path
+                    "delivered %d records and amendments that a process had left in %s",
+                    source.counts.sent,
+                    source.folder.path,
                 )
                 source.folder.remove()
                 self.sources.remove(source)

@@ -7,12 +7,12 @@ from typing import Protocol
 
 import attrs
 
-from freeplay_like.core.records import Record
+from freeplay_like.core.records import Amendment, Record
 
 
 @attrs.frozen(kw_only=True)
 class FlushReport:
-    """Where the records of this process stand.
+    """Where the records of this process stand, and its amendments, which count alike.
 
     `sent`: stored by the backend since the process began; `pending`: not yet; `spooled`: of the pending ones,
     those safe on disk; `dropped`: lost, and counted; `errors`: what kept delivery from going on, newest last.
@@ -45,6 +45,10 @@ class Recorder(Protocol):
         """A call has ended (or was made elsewhere): keep this record. The last word for its id."""
         ...
 
+    def amend(self, amendment: Amendment) -> None:
+        """Something was said of a record, kept here or elsewhere: keep it as surely as the record."""
+        ...
+
     def flush(self, timeout_s: float = 10.0) -> FlushReport:
         """Wait until everything submitted before is stored, at most `timeout_s`, and say where things stand."""
         ...
@@ -55,4 +59,8 @@ class Recorder(Protocol):
 
 
 Redact = Callable[[Record], Record | None]
-"""A user's hook: the record to keep instead, or None to keep only its metadata."""
+"""A user's hook: the record to keep instead, or None to keep only its metadata.
+
+An amendment comes to it in the form of a record: `messages` are its `new_messages`, `metadata` its `comments`,
+`variables` those of its scores that are text.
+"""

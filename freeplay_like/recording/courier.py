@@ -1,4 +1,4 @@
-"""Brings records to the backend, and decides what an answer means for them.
+"""Brings records and amendments to the backend, and decides what an answer means for them.
 
 One window is under way at a time. What the backend cannot take now is tried again after a pause that grows; what
 it will never take is set aside; and whatever happens to one batch, the others get their turn.
@@ -14,6 +14,7 @@ from typing import Final
 import attrs
 
 from freeplay_like.clock import Clock
+from freeplay_like.recording.frames import Lane
 from freeplay_like.recording.sources import Limits, Pending, Source, Window
 from freeplay_like.recording.transport import Answer, Sender, Transport
 from freeplay_like.recording.troubles import Troubles
@@ -26,17 +27,17 @@ SUSPECT_AFTER: Final = 5
 """How often a batch gets a 500 before it is suspected of being the cause."""
 
 Reject = Callable[[Pending, str], None]
-"""Sets a record aside for good, with the reason."""
+"""Sets a record or an amendment aside for good, with the reason."""
 
 
 @attrs.define(eq=False)
 class _Batch:
-    """Records of one project, on their way."""
+    """What is of one lane, on its way."""
 
     source: Source
     window: Window
-    project_id: str
-    records: list[Pending]
+    lane: Lane
+    items: list[Pending]
     failures: int = 0
 
 
@@ -119,10 +120,10 @@ class Courier:
         return False
 
     def _send(self, batch: _Batch) -> None:
-        answer = self._post(batch.project_id, batch.records)
+        answer = self._post(batch.lane, batch.items)
         if answer.verdict == "stored":
             self._stored(batch, answer)
-        elif answer.verdict == "denied":
+        elif answer.verdict in ("denied", "unheard"):
             self._hold(batch, answer)
         elif answer.verdict == "too_large":
             self._divide(batch, answer)
@@ -131,47 +132,50 @@ class Courier:
         else:
             self._suspect(batch, answer)
 
-    def _post(self, project_id: str, records: Sequence[Pending]) -> Answer:
-        oldest = min((p.head.started_at for p in records if p.head.started_at is not None), default=None)
+    def _post(self, lane: Lane, items: Sequence[Pending]) -> Answer:
+        oldest = min((pending.head.at for pending in items if pending.head.at is not None), default=None)
         sender = attrs.evolve(self._sender(), oldest_unsent_at=oldest)
-        return self._transport.send(project_id, sender, [pending.record for pending in records])
+        return self._transport.send(lane, sender, [pending.data for pending in items])
 
     def _stored(self, batch: _Batch, answer: Answer) -> None:
         self._batches.popleft()
         self._tries, self._is_pause_asked = 0, False
-        rejected = {r.index: r.message for r in answer.rejected if 0 <= r.index < len(batch.records)}
+        rejected = {r.index: r.message for r in answer.rejected if 0 <= r.index < len(batch.items)}
         for index, message in rejected.items():
-            self._reject(batch.records[index], message)
+            self._reject(batch.items[index], message)
         batch.source.counts.rejected += len(rejected)
-        batch.source.counts.sent += len(batch.records) - len(rejected)
+        batch.source.counts.sent += len(batch.items) - len(rejected)
 
     def _hold(self, batch: _Batch, answer: Answer) -> None:
-        """The key or the project is wrong. Keep everything, let other projects pass, and look again later."""
+        """The key or the project is wrong, or the backend knows no amendments. Keep everything of the lane, let the
+        others pass, and look again later."""
         until_s = self.now_s() + HOLD_S * self._random.uniform(0.8, 1.2)
-        batch.source.hold(batch.window, batch.project_id, until_s)
-        self._batches = deque(other for other in self._batches if other.project_id != batch.project_id)
+        batch.source.hold(batch.window, batch.lane, until_s)
+        self._batches = deque(other for other in self._batches if other.lane != batch.lane)
+        project_id, kind = batch.lane
+        way_out = "check the API key" if answer.verdict == "denied" else "bring the backend up to date"
         self._troubles.note(
-            f"denied {batch.project_id}",
-            f"records of project {batch.project_id!r} are kept, but not delivered: {answer.message}; check the API key",
+            f"{answer.verdict} {kind} {project_id}",
+            f"{kind}s of project {project_id!r} are kept, but not delivered: {answer.message}; {way_out}",
         )
 
     def _divide(self, batch: _Batch, answer: Answer) -> None:
-        """Send the halves on their own; a single record cannot be divided and is set aside."""
+        """Send the halves on their own; a single one cannot be divided and is set aside."""
         self._batches.popleft()
-        if len(batch.records) == 1:
-            self._reject(batch.records[0], answer.message)
+        if len(batch.items) == 1:
+            self._reject(batch.items[0], answer.message)
             batch.source.counts.rejected += 1
             return
-        middle = len(batch.records) // 2
-        for half in (batch.records[middle:], batch.records[:middle]):
-            self._batches.appendleft(attrs.evolve(batch, records=half))
+        middle = len(batch.items) // 2
+        for half in (batch.items[middle:], batch.items[:middle]):
+            self._batches.appendleft(attrs.evolve(batch, items=half))
 
     def _suspect(self, batch: _Batch, answer: Answer) -> None:
         """Find out whether it is the batch or the backend: an empty batch must pass where the backend is well."""
         batch.failures += 1
         if answer.verdict == "failed" and batch.failures < SUSPECT_AFTER:
             self._back_off(answer)
-        elif self._post(batch.project_id, ()).verdict == "stored":
+        elif self._post(Lane(batch.lane.project_id, "record"), ()).verdict == "stored":
             self._divide(batch, answer)
         else:
             self._back_off(answer)
@@ -188,8 +192,9 @@ class Courier:
 
 
 def _batches(source: Source, window: Window) -> list[_Batch]:
-    """One batch for each project in the window, in the order of their first records."""
-    projects: dict[str, list[Pending]] = {}
-    for pending in window.records:
-        projects.setdefault(pending.head.project_id, []).append(pending)
-    return [_Batch(source, window, project_id, records) for project_id, records in projects.items()]
+    """One batch for each lane in the window: records first, so that mostly an amendment finds its record there."""
+    lanes: dict[Lane, list[Pending]] = {}
+    for pending in window.items:
+        lanes.setdefault(pending.head.lane, []).append(pending)
+    batches = [_Batch(source, window, lane, items) for lane, items in lanes.items()]
+    return sorted(batches, key=lambda batch: batch.lane.kind == "amendment")

@@ -23,7 +23,6 @@ from freeplay_like.recording.adoption import Orphanage
 from freeplay_like.recording.base import FlushReport
 from freeplay_like.recording.courier import Courier
 from freeplay_like.recording.folders import Folder, Meta, Position, bytes_in, remove_unfinished, spool_candidates
-from freeplay_like.recording.frames import end_frame
 from freeplay_like.recording.gates import Gate, Tally
 from freeplay_like.recording.journal import Journal
 from freeplay_like.recording.reading import FolderSource
@@ -105,7 +104,7 @@ class Delivery:
     # --- for any thread -----------------------------------------------------------------------------------
 
     def keep(self, frame: bytes, last_word: bytes | None = None) -> bool:
-        """Keep a frame; `last_word` is the record's JSON where the call has ended. False where this was closed."""
+        """Keep a frame; `last_word` is the JSON in it where it is to be delivered. False where this was closed."""
         if not self._gate.enter():
             return False
         try:
@@ -117,12 +116,12 @@ class Delivery:
                     self._keep_in_memory(last_word, journal)
         finally:
             self._gate.leave()
-        if self._is_idle and last_word is not None:
+        if self._is_idle and (last_word is not None or self._gate.is_quiet):
             self._queue.put(None)
         return True
 
-    def _keep_in_memory(self, record: bytes, journal: Journal | None) -> None:
-        self.ring.offer(record)
+    def _keep_in_memory(self, data: bytes, journal: Journal | None) -> None:
+        self.ring.offer(data)
         if journal is not None:
             reason = f"the spool has reached {journal.limit_bytes} bytes" if journal.is_full else journal.last_error
             self.troubles.note("journal", f"records are kept in memory, for the journal does not take them: {reason}")
@@ -214,6 +213,7 @@ class Delivery:
         is_drained = not self._courier.is_busy and self._courier.now_s() >= self._courier.pause_until_s
         if is_drained and self._orphans.remove_finished(self._courier.now_s()):
             self._housekeeping_at_s = float("-inf")  # there is room for the next
+            return False
         self._grant(is_drained=is_drained)
         if any(wish.is_last for wish in self._wishes) and is_drained and was_quiet:
             return True
@@ -262,7 +262,8 @@ class Delivery:
 
     def _hear(self, wish: _Wish) -> None:
         self._wishes.append(wish)
-        wish.target = self._journal.end if self._journal else None
+        # Who flushes before anything was recorded waits for what others have left: there is nothing else.
+        wish.target = self._journal.end if self._journal and self.submitted.value else None
         self._courier.hurry()
         for source in self._sources():
             source.release_held()
@@ -367,8 +368,8 @@ class Delivery:
 
     def _save_ring(self) -> None:
         """What is still in memory goes to disk after all, or is lost and counted."""
-        for record in self.ring.drain():
-            if self._journal is None or not self._journal.append(end_frame(record), is_last_word=True):
+        for pending in self.ring.drain():
+            if self._journal is None or not self._journal.append(pending.frame, is_last_word=True):
                 self.ring.dropped.add()
 
     def _close_journal(self, journal: Journal, own: FolderSource) -> None:

@@ -4,7 +4,7 @@
                                00000001.seg    frames, appended; see frames.py
                                cursor.json     up to where the backend has acknowledged
                                meta.json       who wrote it, for people
-    <spool>/rejected/<record id>.json          records that the backend will not take
+    <spool>/rejected/<id>.json                 records and amendments that the backend will not take
     <spool>/damaged/<id>.<segment>.bad         lines that could not be read
 
 `destination` is a hash of the backend's address and stands in the name, so that records are only ever sent where
@@ -21,14 +21,14 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 import attrs
 
 from freeplay_like.core.wire import WireError, from_wire, to_wire
-from freeplay_like.recording.frames import seal, unseal
+from freeplay_like.recording.frames import Lane, seal, unseal
 
 try:
     import fcntl
@@ -55,10 +55,29 @@ BEGINNING: Final = Position(0, 0)
 
 @attrs.frozen(kw_only=True)
 class Cursor:
-    """Up to where a folder has been acknowledged; `held` are projects that stay behind at a place of their own."""
+    """Up to where a folder has been acknowledged.
+
+    `held` are projects whose records stay behind at a place of their own, `held_amendments` those whose amendments do.
+    """
 
     main: Position = BEGINNING
     held: dict[str, Position] = attrs.field(factory=dict)
+    held_amendments: dict[str, Position] = attrs.field(factory=dict)
+
+    @classmethod
+    def of(cls, main: Position, lanes: Mapping[Lane, Position]) -> Self:
+        """The cursor with these lanes behind."""
+        return cls(
+            main=main,
+            held={lane.project_id: at for lane, at in lanes.items() if lane.kind == "record"},
+            held_amendments={lane.project_id: at for lane, at in lanes.items() if lane.kind == "amendment"},
+        )
+
+    @property
+    def lanes(self) -> dict[Lane, Position]:
+        """What stays behind, and where."""
+        records = {Lane(project_id, "record"): at for project_id, at in self.held.items()}
+        return records | {Lane(project_id, "amendment"): at for project_id, at in self.held_amendments.items()}
 
 
 @attrs.frozen(kw_only=True)

@@ -3,6 +3,7 @@
     \\n<8 hex digits of crc32> {"k":"start","r":{...}}\\n       a call is about to be made; r is the whole record
     \\n<8 hex digits of crc32> {"k":"progress","id":"...","text":"..."}\\n
     \\n<8 hex digits of crc32> {"k":"end","r":{...}}\\n         a call has ended; the last word for its id
+    \\n<8 hex digits of crc32> {"k":"amend","r":{...}}\\n       something was said of a record; r is the amendment
 
 A frame brings its own line start as well as its line end: whatever a short write or a bad sector left before it
 is a line of its own, so that damage never reaches the neighbours. Blank lines mean nothing.
@@ -13,12 +14,12 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 import attrs
 import msgspec
 
-from freeplay_like.core.wire import from_wire, to_wire
+from freeplay_like.core.wire import WireError, from_wire, to_wire
 
 MAX_FRAME_BYTES: Final = 32 * 1024 * 1024
 """A longer line is damage; the recorder writes nothing near it."""
@@ -54,6 +55,11 @@ def end_frame(record: bytes) -> bytes:
     return encode_frame(b'{"k":"end","r":%b}' % record)
 
 
+def amend_frame(amendment: bytes) -> bytes:
+    """The frame of something that was said of a record."""
+    return encode_frame(b'{"k":"amend","r":%b}' % amendment)
+
+
 def progress_frame(record_id: str, text: str) -> bytes:
     """The frame of text that has arrived meanwhile."""
     return encode_frame(to_wire({"k": "progress", "id": record_id, "text": text}))
@@ -69,13 +75,39 @@ class Frame:
     text: str = ""
 
 
+Kind = Literal["record", "amendment"]
+"""What is delivered."""
+
+
+class Lane(NamedTuple):
+    """What goes together: one project's records, or its amendments. A backend may take the ones and not the others."""
+
+    project_id: str
+    kind: Kind
+
+
 @attrs.frozen
 class Head:
-    """What delivery needs to know of a record; the rest stays bytes."""
+    """What delivery needs to know of a record or an amendment; the rest stays bytes.
+
+    `record_id` is the record's own, or that of the record which is amended.
+    """
 
     record_id: str
     project_id: str
+    amendment_id: str | None = None
     started_at: str | None = None
+    made_at: str | None = None
+
+    @property
+    def lane(self) -> Lane:
+        """With what it goes."""
+        return Lane(self.project_id, "record" if self.amendment_id is None else "amendment")
+
+    @property
+    def at(self) -> str | None:
+        """When the call began, or the amendment was made."""
+        return self.started_at if self.amendment_id is None else self.made_at
 
 
 @attrs.frozen
@@ -100,13 +132,27 @@ def decode_frame(body: bytes) -> Frame:
     return from_wire(body, Frame)
 
 
-def head_of(record: bytes) -> Head:
-    """What delivery needs to know of a record's JSON.
+def head_of(data: bytes) -> Head:
+    """What delivery needs to know of the JSON of a record or an amendment.
 
     Raises:
-        WireError: not a record.
+        WireError: neither.
     """
-    return from_wire(record, Head)
+    return from_wire(data, Head)
+
+
+def held_by(frame: Frame) -> Head | None:
+    """The head of the record or amendment in a frame, None where its kind holds neither.
+
+    Raises:
+        WireError: it is not what the frame's kind says.
+    """
+    if frame.k not in ("start", "end", "amend"):
+        return None
+    head = head_of(bytes(frame.r))
+    if (frame.k == "amend") != (head.amendment_id is not None):
+        raise WireError(f"a frame of kind {frame.k!r} holds something else")
+    return head
 
 
 def read_lines(fd: int, offset: int, *, is_closed: bool) -> Iterator[Line]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from freeplay_like.core.records import Record
+from freeplay_like.core.records import Amendment, Record
 from freeplay_like.recording.base import FlushReport
 
 
@@ -10,13 +10,14 @@ class MemoryRecorder:
     """Keeps records in lists. Nothing is redacted, delivered or dropped.
 
     `records` are those that have ended, in that order; `started` every call's first record by its id; `progressed`
-    the texts that arrived while it ran.
+    the texts that arrived while it ran; `amendments` what was said of records afterwards.
     """
 
     def __init__(self) -> None:
         self.records: list[Record] = []
         self.started: dict[str, Record] = {}
         self.progressed: dict[str, list[str]] = {}
+        self.amendments: list[Amendment] = []
         self.is_closed = False
 
     def start(self, record: Record) -> None:
@@ -31,6 +32,10 @@ class MemoryRecorder:
         """A call has ended."""
         self.records.append(record)
 
+    def amend(self, amendment: Amendment) -> None:
+        """Something was said of a record."""
+        self.amendments.append(amendment)
+
     @property
     def in_flight(self) -> list[Record]:
         """The calls that have started and not ended."""
@@ -39,7 +44,7 @@ class MemoryRecorder:
 
     def flush(self, timeout_s: float = 10.0) -> FlushReport:
         """Nothing is ever pending here."""
-        return FlushReport(sent=len(self.records))
+        return FlushReport(sent=len(self.records) + len(self.amendments))
 
     def close(self, timeout_s: float = 2.0) -> FlushReport:
         """Nothing to let go of; what was recorded stays."""

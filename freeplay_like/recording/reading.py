@@ -12,7 +12,7 @@ import attrs
 
 from freeplay_like.core.wire import JsonObject, WireError, from_wire, to_wire
 from freeplay_like.recording.folders import Cursor, Folder, Position
-from freeplay_like.recording.frames import Frame, Head, Line, decode_frame, head_of, read_lines
+from freeplay_like.recording.frames import Frame, Head, Lane, Line, decode_frame, head_of, held_by, read_lines
 from freeplay_like.recording.journal import Journal
 from freeplay_like.recording.sources import Counts, Limits, Pending, Window
 from freeplay_like.recording.troubles import Troubles
@@ -26,15 +26,15 @@ SetAside = Callable[[str, bytes], None]
 
 
 @attrs.define(eq=False)
-class _Lane:
-    """A project that the backend does not let us deliver to: where it stays behind, and when to try again."""
+class _Held:
+    """A lane that the backend does not take: where it stays behind, and when to try again."""
 
     at: Position
     until_s: float
 
 
 class FolderSource:
-    """The records of one folder, oldest first.
+    """The records and amendments of one folder, oldest first.
 
     With a `journal` the folder is our own and alive: calls that have started and not ended are left alone. Without
     one its process is dead: after all that has ended, such calls are handed out as interrupted, with their text.
@@ -55,7 +55,7 @@ class FolderSource:
         cursor = folder.read_cursor()
         self.acked = cursor.main
         self._scan = Position(min(folder.segment_numbers(), default=1), 0)
-        self._lanes = {project_id: _Lane(at, _DUE) for project_id, at in cursor.held.items()}
+        self._lanes = {lane: _Held(at, _DUE) for lane, at in cursor.lanes.items()}
         self._lane_end = Position(0, 0)
         self._open: dict[str, array[int]] = {}
         self._journal = journal
@@ -75,8 +75,8 @@ class FolderSource:
 
     @property
     def next_try_s(self) -> float | None:
-        """When a held project is to be tried again."""
-        return min((lane.until_s for lane in self._lanes.values()), default=None)
+        """When something held is to be tried again."""
+        return min((held.until_s for held in self._lanes.values()), default=None)
 
     @property
     def is_stuck(self) -> bool:
@@ -94,9 +94,9 @@ class FolderSource:
         return max(0, total)
 
     def release_held(self) -> None:
-        """Try held projects at once."""
-        for lane in self._lanes.values():
-            lane.until_s = _DUE
+        """Try what is held at once."""
+        for held in self._lanes.values():
+            held.until_s = _DUE
 
     def forget(self, record_id: str) -> None:
         """The call has ended elsewhere (its last frame was kept in memory)."""
@@ -105,7 +105,7 @@ class FolderSource:
     # --- taking -------------------------------------------------------------------------------------------
 
     def take(self, limits: Limits, now_s: float) -> Window | None:
-        """The next records, None where there are none now.
+        """What is next, None where there is nothing now.
 
         Raises:
             OSError: the folder cannot be read; after a few times the segment is passed over and left as it is.
@@ -120,33 +120,33 @@ class FolderSource:
         with contextlib.closing(self._lines(self._scan)) as lines:
             for at, line in lines:
                 pending = self._pending(line, at)
-                if pending is not None and at >= self.acked and pending.head.project_id not in self._lanes:
-                    if not window.has_room(len(pending.record), limits):
+                if pending is not None and at >= self.acked and pending.head.lane not in self._lanes:
+                    if not window.has_room(len(pending.data), limits):
                         break
                     window.add(pending)
                 self._scan = Position(at.number, line.end)
-        return window if window.records else None
+        return window if window.items else None
 
     def _take_lane(self, limits: Limits, now_s: float) -> Window | None:
-        for project_id, lane in list(self._lanes.items()):
-            if lane.until_s > now_s:
+        for lane, held in list(self._lanes.items()):
+            if held.until_s > now_s:
                 continue
-            window = Window(lane=project_id)
+            window = Window(lane=lane)
             self._lane_end = self.acked
-            with contextlib.closing(self._lines(lane.at)) as lines:
+            with contextlib.closing(self._lines(held.at)) as lines:
                 for at, line in lines:
                     pending = None if at >= self.acked else self._pending(line)
                     if at >= self.acked:
                         break
-                    if pending is None or pending.head.project_id != project_id:
+                    if pending is None or pending.head.lane != lane:
                         continue
-                    if not window.has_room(len(pending.record), limits):
+                    if not window.has_room(len(pending.data), limits):
                         self._lane_end = at
                         break
                     window.add(pending)
-            if window.records:
+            if window.items:
                 return window
-            del self._lanes[project_id]  # it has caught up with the others
+            del self._lanes[lane]  # it has caught up with the others
         return None
 
     def _take_interrupted(self, limits: Limits) -> Window | None:
@@ -157,34 +157,32 @@ class FolderSource:
             pending = self._interrupted(places)
             if pending is None:
                 del self._open[record_id]
-            elif pending.head.project_id not in self._lanes:
-                if not window.has_room(len(pending.record), limits):
+            elif pending.head.lane not in self._lanes:
+                if not window.has_room(len(pending.data), limits):
                     break
                 window.add(pending)
-        return window if window.records else None
+        return window if window.items else None
 
     # --- after delivery -----------------------------------------------------------------------------------
 
-    def hold(self, window: Window, project_id: str, until_s: float) -> None:
-        """Leave the project behind, at the place where this window began."""
-        window.held.add(project_id)
-        lane = self._lanes.setdefault(project_id, _Lane(self.acked, until_s))
-        lane.until_s = until_s
+    def hold(self, window: Window, lane: Lane, until_s: float) -> None:
+        """Leave the lane behind, at the place where this window began."""
+        window.held.add(lane)
+        self._lanes.setdefault(lane, _Held(self.acked, until_s)).until_s = until_s
 
     def settle(self, window: Window) -> None:
         """Remember that the window was delivered, and delete what is not needed any more."""
         if window.lane is not None and window.lane not in window.held:
             self._lanes[window.lane].at = self._lane_end
-        for pending in window.records:
-            if pending.head.project_id not in window.held:
+        for pending in window.items:
+            if pending.head.amendment_id is None and pending.head.lane not in window.held:
                 self._open.pop(pending.head.record_id, None)  # an interrupted one has now been told
         self._advance()
 
     def _advance(self) -> None:
         self.acked = max(self.acked, self._scan)
-        held = {project_id: lane.at for project_id, lane in self._lanes.items()}
         try:
-            self.folder.write_cursor(Cursor(main=self.acked, held=held))
+            self.folder.write_cursor(Cursor.of(self.acked, {lane: held.at for lane, held in self._lanes.items()}))
             if self._pruned_to < self.acked.number:
                 self._prune()
         except OSError as exc:
@@ -195,7 +193,7 @@ class FolderSource:
     def _prune(self) -> None:
         """Delete the segments before this one in which no call is open. Those that must stay are looked at again
         with the next segment."""
-        keep_from = min([self.acked.number, *(lane.at.number for lane in self._lanes.values())])
+        keep_from = min([self.acked.number, *(held.at.number for held in self._lanes.values())])
         pinned = {place >> _OFFSET_BITS for places in self._open.values() for place in places}
         for number in self.folder.segment_numbers():
             if number < keep_from and number not in pinned | self._unreadable:
@@ -249,18 +247,18 @@ class FolderSource:
             os.close(fd)
 
     def _pending(self, line: Line, tracked_at: Position | None = None) -> Pending | None:
-        """The record of an end frame, None of any other line. With `tracked_at` also remembers which calls are open,
-        and sets aside what cannot be read."""
+        """What an end or amend frame holds, None of any other line. With `tracked_at` also remembers which calls are
+        open, and sets aside what cannot be read."""
         try:
             frame = None if line.body is None else decode_frame(line.body)
-            head = None if frame is None or frame.k not in ("start", "end") else head_of(bytes(frame.r))
+            head = None if frame is None else held_by(frame)
         except WireError:
             frame = head = None
         if tracked_at is not None:
             self._track(tracked_at, line, frame, head)
-        if frame is None or head is None or frame.k != "end":
+        if frame is None or head is None or frame.k == "start":
             return None
-        return Pending(head=head, record=bytes(frame.r))
+        return Pending(head=head, data=bytes(frame.r))
 
     def _track(self, at: Position, line: Line, frame: Frame | None, head: Head | None) -> None:
         if frame is not None and frame.k == "progress":
@@ -269,7 +267,7 @@ class FolderSource:
             self._open[head.record_id] = array("Q", [at.number << _OFFSET_BITS | at.offset])
         elif frame is not None and head is not None and frame.k == "end":
             self._open.pop(head.record_id, None)
-        elif at >= self.acked:
+        elif head is None and at >= self.acked:
             self._set_aside(f"{self.folder.path.name}.{at.number:08d}", line.raw)
 
     def _note_place(self, record_id: str, at: Position) -> None:
@@ -288,7 +286,7 @@ class FolderSource:
         if text:
             values: JsonObject = from_wire(record, dict)
             record = self._mask(to_wire({**values, "choices": [{"index": 0, "text": text}]}))
-        return Pending(head=head_of(record), record=record)
+        return Pending(head=head_of(record), data=record)
 
     def _frame_at(self, place: int) -> Frame | None:
         number, offset = place >> _OFFSET_BITS, place & ((1 << _OFFSET_BITS) - 1)

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from freeplay_like.clock import Clock, SystemClock
-from freeplay_like.core.records import Record
+from freeplay_like.core.records import Amendment, Record
 from freeplay_like.recording.base import FlushReport, Redact
 from freeplay_like.recording.delivery import Delivery, Durability, Settings
-from freeplay_like.recording.frames import end_frame, progress_frame, start_frame
+from freeplay_like.recording.folders import destination_of, is_owned, list_folders, spool_candidates
+from freeplay_like.recording.frames import amend_frame, end_frame, progress_frame, start_frame
 from freeplay_like.recording.gates import Tally
 from freeplay_like.recording.redaction import Redactor
 from freeplay_like.recording.sources import RING_BYTES, Limits
@@ -39,8 +40,9 @@ class JournalRecorder:
             and makes the end of each call wait for the disk; "memory" writes nothing.
         spool_limit_bytes: how large the spool may become while the backend is away. Beyond that records are kept in
             memory, at most `memory_limit_bytes`, and beyond that they are dropped, counted and reported.
-        redact: a hook that sees each record (when its call starts, and when it ends) before it is written. Where it
-            fails or returns None, contents are dropped. With a hook the text of a running call is not written.
+        redact: a hook that sees each record (when its call starts, and when it ends) before it is written, and what is
+            free in an amendment, in the form of a record (see `Redact`). Where it fails or returns None, contents are
+            dropped. With a hook the text of a running call is not written.
         timeout_s: how long the backend may take for a connection, and for an answer.
     """
 
@@ -110,6 +112,15 @@ class JournalRecorder:
             self._lost.add()
             self._troubles.note("submit", f"record {record.record_id!r} was lost: {exc!r}")
 
+    def amend(self, amendment: Amendment) -> None:
+        """Something was said of a record."""
+        try:
+            data = self._redactor.amendment_json(amendment)
+            self._keep(amend_frame(data), data)
+        except Exception as exc:  # noqa: BLE001 - recording never raises into a call
+            self._lost.add()
+            self._troubles.note("amend", f"what was said of record {amendment.record_id!r} was lost: {exc!r}")
+
     def _keep(self, frame: bytes, last_word: bytes | None = None) -> None:
         while not self._delivery().keep(frame, last_word):
             # It was closed between the two steps. Whoever closes takes it out of its place first, so the next is new.
@@ -136,10 +147,21 @@ class JournalRecorder:
         """Wait until everything submitted before is stored or set aside, at most `timeout_s`.
 
         Returns earlier where the backend refuses the key or the project: waiting would not help. What is pending
-        then stays where it is.
+        then stays where it is. Where nothing was recorded yet, but dead processes have left something for this backend,
+        that is what it waits for; it does not count in the report.
         """
         delivery = self._slot.get(_NOW)
+        if delivery is None and self._has_orphans():
+            delivery = self._delivery()
         return self._told(delivery.flush(timeout_s) if delivery else FlushReport())
+
+    def _has_orphans(self) -> bool:
+        """Whether the spool holds what dead processes left for this backend."""
+        if self._settings.durability == "memory":
+            return False
+        destination = destination_of(self._settings.api_base)
+        spools = spool_candidates(self._settings.spool_dir)
+        return any(not is_owned(path) for spool in spools for path in list_folders(spool, destination))
 
     def close(self, timeout_s: float = SHUTDOWN_TIMEOUT_S) -> FlushReport:
         """Flush, stop the thread and let go of the folder. What is still pending stays on disk for the next run.

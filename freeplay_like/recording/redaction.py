@@ -1,4 +1,4 @@
-"""What is taken out of a record before it is written anywhere: the one gate to disk and wire.
+"""What is taken out of a record or an amendment before it is written anywhere: the one gate to disk and wire.
 
 Provider keys and authorization headers always go. A user's hook may take out more; where it fails, everything
 that could hold content goes, and only what says how the call went is kept.
@@ -14,7 +14,7 @@ import attrs
 
 from freeplay_like.core.completion import Choice
 from freeplay_like.core.parameters import ParameterSetting
-from freeplay_like.core.records import ErrorInfo, Record
+from freeplay_like.core.records import Amendment, ErrorInfo, Record, ScoreValue
 from freeplay_like.core.wire import JsonObject, JsonValue, from_wire, to_wire
 from freeplay_like.recording.base import Redact
 from freeplay_like.recording.frames import MAX_FRAME_BYTES
@@ -112,12 +112,23 @@ def without_contents(record: Record, reason: str) -> Record:
         ),
         usage=None if usage is None else attrs.evolve(usage, raw=None),
         error=None if error is None else attrs.evolve(error, message=MASK, cause=None),
+        attempts=tuple(attrs.evolve(attempt, message=MASK) for attempt in record.attempts),
+    )
+
+
+def without_comments(amendment: Amendment, reason: str) -> Amendment:
+    """What is left of an amendment when contents must not be kept: ids, the thumb, and scores that are no text."""
+    return attrs.evolve(
+        amendment,
+        comments={"redaction": reason},
+        scores={name: score for name, score in amendment.scores.items() if not isinstance(score, str)},
+        new_messages=(),
     )
 
 
 @attrs.frozen
 class Redactor:
-    """Records in, JSON out that may be written.
+    """Records and amendments in, JSON out that may be written.
 
     `hook` is the user's; `own_key` the backend's key, which no record may carry whatever its shape.
     """
@@ -143,6 +154,24 @@ class Redactor:
         self.troubles.note("contents", f"record {record.record_id!r} is kept without its contents: {reason}")
         return self.mask(to_wire(without_contents(self._with_errors_masked(record), reason)))
 
+    def amendment_json(self, amendment: Amendment) -> bytes:
+        """The amendment's JSON. Never raises, in the same way."""
+        try:
+            kept = self._hooked_amendment(amendment)
+            data = to_wire(kept)
+            if any(hint in data.lower() for hint in _NAME_HINTS):
+                data = to_wire({**from_wire(data, dict), "comments": mask_headers(kept.comments)})
+            data = self.mask(data)
+            if len(data) < MAX_FRAME_BYTES // 2:
+                return data
+            reason = f"the amendment was too large to keep ({len(data)} bytes)"
+        except Exception as exc:  # noqa: BLE001 - what cannot be written whole is kept without its contents
+            reason = f"the amendment could not be written ({type(exc).__name__})"
+        self.troubles.note(
+            "contents", f"what was said of record {amendment.record_id!r} is kept without its contents: {reason}"
+        )
+        return self.mask(to_wire(without_comments(amendment, reason)))
+
     def progress_text(self, text: str) -> str:
         """The text of a call that runs, as it may be written."""
         return self.mask(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
@@ -157,24 +186,49 @@ class Redactor:
     def _hooked(self, record: Record) -> Record:
         if self.hook is None:
             return record
-        reason = "the redact hook gave nothing back"
-        try:
-            kept = self.hook(record)
-        except Exception as exc:  # noqa: BLE001 - a hook that fails must not let contents through, nor fail the call
-            kept, reason = None, f"the redact hook raised {type(exc).__name__}"
-            self.troubles.note("hook", f"the redact hook raised {type(exc).__name__}; contents were dropped")
+        kept = self._asked(self.hook, record)
         if isinstance(kept, Record):
             return attrs.evolve(kept, record_id=record.record_id, project_id=record.project_id)
-        return without_contents(record, reason)
+        return without_contents(record, kept)
+
+    def _hooked_amendment(self, amendment: Amendment) -> Amendment:
+        """A hook knows records, so it is shown what is free in the amendment as one."""
+        texts = {name: score for name, score in amendment.scores.items() if isinstance(score, str)}
+        if self.hook is None or not (texts or amendment.comments or amendment.new_messages):
+            return amendment
+        shown = Record(
+            record_id=amendment.record_id,
+            project_id=amendment.project_id,
+            started_at=amendment.made_at,
+            messages=amendment.new_messages,
+            metadata=amendment.comments,
+            variables=dict(texts),
+        )
+        kept = self._asked(self.hook, shown)
+        if not isinstance(kept, Record):
+            return without_comments(amendment, kept)
+        scores: dict[str, ScoreValue] = {n: score for n, score in amendment.scores.items() if n not in texts}
+        scores |= {n: text for n, text in kept.variables.items() if n in texts and isinstance(text, str)}
+        return attrs.evolve(amendment, comments=kept.metadata, scores=scores, new_messages=kept.messages)
+
+    def _asked(self, hook: Redact, record: Record) -> Record | str:
+        """What the hook wants to be kept; the reason where it let nothing through."""
+        try:
+            kept = hook(record)
+        except Exception as exc:  # noqa: BLE001 - a hook that fails must not let contents through, nor fail the call
+            self.troubles.note("hook", f"the redact hook raised {type(exc).__name__}; contents were dropped")
+            return f"the redact hook raised {type(exc).__name__}"
+        return kept if isinstance(kept, Record) else "the redact hook gave nothing back"
 
     @staticmethod
     def _with_errors_masked(record: Record) -> Record:
-        if record.error is None and record.endpoint is None:
+        if record.error is None and record.endpoint is None and not record.attempts:
             return record
         return attrs.evolve(
             record,
             error=None if record.error is None else _masked_error(record.error),
             endpoint=None if record.endpoint is None else mask_text(record.endpoint),
+            attempts=tuple(attrs.evolve(attempt, message=mask_text(attempt.message)) for attempt in record.attempts),
         )
 
     @staticmethod
@@ -183,7 +237,7 @@ class Redactor:
         lowered = data.lower()
         if any(hint in lowered for hint in _NAME_HINTS):
             values: JsonObject = from_wire(data, dict)
-            masked = {name: mask_headers(values[name]) for name in ("request", "metadata")}
+            masked = {name: mask_headers(values[name]) for name in ("request", "metadata", "headers")}
             parameters = {name: _masked_parameter(name, value) for name, value in record.parameters.items()}
             data = to_wire({**values, **masked, "parameters": parameters})
         return data

@@ -23,7 +23,7 @@ _SAFE_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
 class Shelf:
-    """Two folders of the spool: `rejected`, a JSON file a record, and `damaged`, a file for each bad segment.
+    """Two folders of the spool: `rejected`, a JSON file for each item, and `damaged`, a file for each bad segment.
 
     Both are bounded. `spool` says where the spool is, None where there is none.
     """
@@ -33,11 +33,11 @@ class Shelf:
         self._troubles = troubles
 
     def reject(self, pending: Pending, message: str) -> None:
-        """Keep a record that the backend will never take."""
-        record_id = pending.head.record_id
-        self._troubles.note("rejected", f"the backend does not take record {record_id!r}: {message}")
-        name = record_id if _SAFE_NAME.fullmatch(record_id) else hashlib.sha256(record_id.encode()).hexdigest()
-        body = b'{"message":%b,"record":%b}\n' % (to_wire(message), pending.record)
+        """Keep a record or an amendment that the backend will never take."""
+        kind, item_id = pending.head.lane.kind, pending.head.amendment_id or pending.head.record_id
+        self._troubles.note("rejected", f"the backend does not take {kind} {item_id!r}: {message}")
+        name = item_id if _SAFE_NAME.fullmatch(item_id) else hashlib.sha256(item_id.encode()).hexdigest()
+        body = b'{"message":%b,"%b":%b}\n' % (to_wire(message), kind.encode(), pending.data)
         self._keep(REJECTED, f"{name}.json", body, os.O_TRUNC)
 
     def damage(self, name: str, raw: bytes) -> None:

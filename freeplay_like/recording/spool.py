@@ -28,7 +28,7 @@ from freeplay_like.recording.folders import (
     segment_numbers,
     segment_path,
 )
-from freeplay_like.recording.frames import decode_frame, head_of, read_lines
+from freeplay_like.recording.frames import decode_frame, held_by, read_lines
 from freeplay_like.recording.reading import FolderSource
 from freeplay_like.recording.redaction import Redactor
 from freeplay_like.recording.shelf import DAMAGED, REJECTED, Shelf
@@ -43,8 +43,9 @@ _PAUSE_S: Final = 0.05
 class SpoolFolder:
     """What one process has in the spool.
 
-    `pending` are records that have ended and were not acknowledged, `in_flight` calls that have not ended;
-    `oldest_at` is the start of the oldest of both (ISO 8601), None where there is none.
+    `pending` are records of ended calls and amendments that were not acknowledged (`amendments` of them amendments),
+    `in_flight` calls that have not ended; `oldest_at` is when the oldest of them all began (ISO 8601), None where there
+    is none.
     """
 
     path: Path
@@ -55,11 +56,12 @@ class SpoolFolder:
     in_flight: int
     size_bytes: int
     oldest_at: str | None
+    amendments: int = 0
 
 
 @attrs.frozen(kw_only=True)
 class SpoolStatus:
-    """A spool: its folders, oldest first, and how many records and bad segments were set aside."""
+    """A spool: its folders, oldest first, and how many records, amendments and bad segments were set aside."""
 
     folders: tuple[SpoolFolder, ...]
     rejected: int
@@ -67,7 +69,7 @@ class SpoolStatus:
 
     @property
     def pending(self) -> int:
-        """The records that wait for delivery; calls in flight count where their process is dead."""
+        """What waits for delivery; calls in flight count where their process is dead."""
         return sum(folder.pending + (0 if folder.is_alive else folder.in_flight) for folder in self.folders)
 
 
@@ -96,6 +98,7 @@ def _folder_status(path: Path) -> SpoolFolder:
         in_flight=len(found.open_calls),
         size_bytes=found.size_bytes,
         oldest_at=min(times, default=None),
+        amendments=found.amendments,
     )
 
 
@@ -104,25 +107,29 @@ class _Survey:
     """What was seen of a folder so far. What cannot be read is not counted."""
 
     pending: int = 0
+    amendments: int = 0
     size_bytes: int = 0
     oldest_at: str | None = None
     open_calls: dict[str, str | None] = attrs.field(factory=dict)
 
     def read(self, number: int, fd: int, acked: Cursor) -> None:
         """Look through one segment."""
+        lanes = acked.lanes
         for line in read_lines(fd, 0, is_closed=True):
             try:
                 frame = decode_frame(line.body or b"")
-                head = head_of(bytes(frame.r)) if frame.k in ("start", "end") else None
+                head = held_by(frame)
             except WireError:
                 continue
             if head is not None and frame.k == "start":
                 self.open_calls[head.record_id] = head.started_at
             elif head is not None:
-                self.open_calls.pop(head.record_id, None)
-                if Position(number, line.start) >= acked.held.get(head.project_id, acked.main):
+                if frame.k == "end":
+                    self.open_calls.pop(head.record_id, None)
+                if Position(number, line.start) >= lanes.get(head.lane, acked.main):
                     self.pending += 1
-                    self.oldest_at = min(self.oldest_at or head.started_at or "", head.started_at or "") or None
+                    self.amendments += frame.k == "amend"
+                    self.oldest_at = min(self.oldest_at or head.at or "", head.at or "") or None
 
 
 def _count(path: Path) -> int:

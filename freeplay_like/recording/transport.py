@@ -1,16 +1,10 @@
-"""One batch over HTTP, and what the answer means.
-
-`requests` is imported when the first batch is sent: it costs a third of a second, and a program that records
-nothing must not pay it. The session does not read the environment on every request (a `.netrc` could replace our
-key); proxies and the certificate bundle are taken from the environment once, when the session is made.
-"""
+"""One batch over HTTP, and what the answer means."""
 
 from __future__ import annotations
 
 import math
 import os
 import socket
-import threading
 import zlib
 from collections.abc import Sequence
 from datetime import datetime
@@ -21,25 +15,27 @@ from urllib.parse import quote
 import attrs
 
 import freeplay_like
+from freeplay_like.backend_link import body_of, headers_for, load_requests, new_session
 from freeplay_like.clock import Clock
 from freeplay_like.core.wire import WireError, from_wire, to_wire
+from freeplay_like.recording.frames import Kind, Lane
 
 if TYPE_CHECKING:
     import requests
 
-Verdict = Literal["stored", "too_large", "denied", "unacceptable", "failed", "unreachable"]
+Verdict = Literal["stored", "unheard", "too_large", "denied", "unacceptable", "failed", "unreachable"]
 """What the backend made of a batch.
 
-- stored: committed, but for the records it names
+- stored: committed, but for those it names
+- unheard: 200 without a word of the amendments; an older backend, which knows none
 - too_large: 413; smaller ones may pass
-- denied: 401, 403, 404; the key or the project is wrong, the records are not
+- denied: 401, 403, 404; the key or the project is wrong, the batch is not
 - unacceptable: any other 4xx; something in the batch, or an odd proxy
 - failed: 500; the backend, or something in the batch that it trips over
 - unreachable: anything else; it will pass
 """
 
 _ANSWER_LIMIT_BYTES: Final = 1024 * 1024
-_PIECE_BYTES: Final = 64
 RETRY_AFTER_LIMIT_S: Final = 600.0
 _BOMB_RATIO: Final = 100
 _GZIP: Final = zlib.MAX_WBITS | 16
@@ -47,10 +43,9 @@ _GZIP: Final = zlib.MAX_WBITS | 16
 
 @attrs.frozen(kw_only=True)
 class Rejected:
-    """A record that the backend will never take, by its place in the batch."""
+    """A record or an amendment that the backend will never take, by its place in the batch."""
 
     index: int
-    record_id: str | None = None
     message: str = ""
 
 
@@ -60,6 +55,8 @@ class _Stored:
 
     stored: int
     rejected: tuple[Rejected, ...] = ()
+    amendments_stored: int | None = None
+    amendments_rejected: tuple[Rejected, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -94,8 +91,8 @@ def this_process(sender_id: str) -> Sender:
 class Transport(Protocol):
     """Sends one batch."""
 
-    def send(self, project_id: str, sender: Sender, records: Sequence[bytes]) -> Answer:
-        """Post the records (each its JSON). Never raises for what a network or a backend can do."""
+    def send(self, lane: Lane, sender: Sender, items: Sequence[bytes]) -> Answer:
+        """Post the records, or the amendments (each its JSON). Never raises for what a network or a backend can do."""
         ...
 
     def close(self) -> None:
@@ -103,9 +100,12 @@ class Transport(Protocol):
         ...
 
 
-def batch_body(sender: Sender, records: Sequence[bytes]) -> bytes:
-    """The body of a batch: the records as they are, not decoded and encoded again."""
-    return b'{"sender":%b,"records":[%b]}' % (to_wire(sender), b",".join(records))
+def batch_body(kind: Kind, sender: Sender, items: Sequence[bytes]) -> bytes:
+    """The body of a batch: the records or amendments as they are, not decoded and encoded again."""
+    joined = b",".join(items)
+    if kind == "record":
+        return b'{"sender":%b,"records":[%b]}' % (to_wire(sender), joined)
+    return b'{"sender":%b,"records":[],"amendments":[%b]}' % (to_wire(sender), joined)
 
 
 class HttpTransport:
@@ -118,26 +118,29 @@ class HttpTransport:
         self._clock = clock
         self._session: requests.Session | None = None
 
-    def send(self, project_id: str, sender: Sender, records: Sequence[bytes]) -> Answer:
-        """Post the records."""
-        _load_requests()
+    def send(self, lane: Lane, sender: Sender, items: Sequence[bytes]) -> Answer:
+        """Post the records, or the amendments."""
+        load_requests()
         import requests
 
-        url = f"{self._api_base}/v2/projects/{quote(project_id, safe='')}/records:batch"
-        body, encoding = _packed(batch_body(sender, records))
+        body, encoding = _packed(batch_body(lane.kind, sender, items))
         try:
-            session = self._session = self._session or self._new_session()
+            session = self._session = self._session or new_session(self._api_base)
             with session.post(
-                url,
+                f"{self._api_base}/v2/projects/{quote(lane.project_id, safe='')}/records:batch",
                 data=body,
-                headers={"Content-Encoding": encoding},
+                headers={
+                    **headers_for(self._api_key),
+                    "Content-Type": "application/json",
+                    "Content-Encoding": encoding,
+                },
                 timeout=self._timeout_s,
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                content = self._content(response)
+                content = body_of(response, self._timeout_s, _ANSWER_LIMIT_BYTES, self._clock)
                 wanted_s = retry_after_s(response.headers.get("Retry-After"), self._clock.now())
-                return answer_of(response.status_code, content, wanted_s)
+                return answer_of(response.status_code, content, wanted_s, lane.kind)
         except (requests.RequestException, OSError, ValueError) as exc:
             return Answer(verdict="unreachable", message=f"{self._api_base} did not answer: {_innermost(exc)}")
 
@@ -147,40 +150,21 @@ class HttpTransport:
         if session is not None:
             session.close()
 
-    def _new_session(self) -> requests.Session:
-        import requests
 
-        session = requests.Session()
-        session.trust_env = False
-        session.proxies = dict(requests.utils.get_environ_proxies(self._api_base))
-        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
-        session.headers.update(
-            {
-                "Authorization": f"Bearer {self._api_key}",
-                "Content-Type": "application/json",
-            }
-        )
-        return session
-
-    def _content(self, response: requests.Response) -> bytes:
-        """The body, in small pieces: each read has the timeout for itself, and a dripping answer must end too."""
-        deadline_ns, content = self._clock.monotonic_ns() + int(self._timeout_s * 1e9), bytearray()
-        for piece in response.iter_content(_PIECE_BYTES):
-            content += piece
-            if self._clock.monotonic_ns() > deadline_ns or len(content) > _ANSWER_LIMIT_BYTES:
-                raise TimeoutError(f"the answer had not ended after {self._timeout_s:g} s or {len(content)} bytes")
-        return bytes(content)
-
-
-def answer_of(status: int, content: bytes, wanted_s: float | None = None) -> Answer:
-    """What a status and a body mean; `wanted_s` is the pause that the backend asked for."""
+def answer_of(status: int, content: bytes, wanted_s: float | None = None, kind: Kind = "record") -> Answer:
+    """What a status and a body mean for what was sent; `wanted_s` is the pause that the backend asked for."""
     said = content[:300].decode("utf-8", "replace").strip()
     message = f"the backend answered {status}: {said}" if said else f"the backend answered {status}"
     if status == 200:
         try:
-            return Answer(verdict="stored", rejected=from_wire(content, _Stored).rejected)
+            stored = from_wire(content, _Stored)
         except WireError as exc:
             return Answer(verdict="unreachable", message=f"200 did not come from a backend of this package: {exc}")
+        if kind == "record":
+            return Answer(verdict="stored", rejected=stored.rejected)
+        if stored.amendments_stored is None:
+            return Answer(verdict="unheard", message="the backend answered 200, but knows no amendments")
+        return Answer(verdict="stored", rejected=stored.amendments_rejected)
     verdict: Verdict = "unreachable"
     if status == 413:
         verdict = "too_large"
@@ -191,39 +175,6 @@ def answer_of(status: int, content: bytes, wanted_s: float | None = None) -> Ans
     elif status == 500:
         verdict = "failed"
     return Answer(verdict=verdict, message=message, retry_after_s=wanted_s)
-
-
-_importing = threading.Lock()
-_forking = threading.local()
-_FORK_WAITS_S: Final = 1.0
-
-
-def _load_requests() -> None:
-    """Import what a first request needs, where no fork can come between."""
-    with _importing:
-        import encodings.idna  # noqa: F401 - the first connection needs it
-
-        import requests  # noqa: F401 - for `send`
-
-
-def _before_fork() -> None:
-    """A child that is forked while a thread imports finds that module locked for ever. So a fork waits for the
-    import, but not without an end: the thread that forks may itself hold a module that the import needs."""
-    _forking.has_lock = _importing.acquire(timeout=_FORK_WAITS_S)
-
-
-def _after_fork_in_parent() -> None:
-    if _forking.has_lock:
-        _importing.release()
-
-
-def _after_fork_in_child() -> None:
-    global _importing
-    _importing = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
 
 def _packed(body: bytes) -> tuple[bytes, str]:

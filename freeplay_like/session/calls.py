@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 
 import attrs
 
 from freeplay_like import __version__
 from freeplay_like.clock import Clock
+from freeplay_like.core.limits import Retry, Timeout
 from freeplay_like.core.messages import Message
 from freeplay_like.core.parameters import Layer, merge
 from freeplay_like.core.records import Record
 from freeplay_like.core.templates import PromptTemplate
 from freeplay_like.core.wire import JsonObject, JsonValue
 from freeplay_like.flavors.base import Flavor, Request
+from freeplay_like.recording.base import Redact
+from freeplay_like.session.rate_limit import RateLimit
+from freeplay_like.session.test_cases import TestCases
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """How calls are made: how often tried, how long they may take, how many at once, and what hides contents."""
+
+    retry: Retry = attrs.field(factory=Retry)
+    timeout: Timeout = attrs.field(factory=Timeout)
+    rate_limit: RateLimit | None = None
+    redact: Redact | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -23,6 +38,7 @@ class Call:
     flavor: Flavor
     request: Request
     record: Record
+    options: Options
 
 
 @attrs.frozen(kw_only=True)
@@ -34,11 +50,17 @@ class Setting:
     session_id: str
     metadata: JsonObject = attrs.field(factory=dict)
     parameters: Mapping[str, JsonValue] = attrs.field(factory=dict)
+    test_cases: TestCases | None = None
 
 
 def template_layer(template: PromptTemplate) -> Mapping[str, JsonValue]:
-    """The template's parameters, its model among them."""
-    return template.parameters if template.model is None else {"model": template.model, **template.parameters}
+    """The template's parameters, its model, tools and output schema among them."""
+    said: dict[str, JsonValue] = {
+        "model": template.model,
+        "tools": template.tools,
+        "output_schema": template.output_schema,
+    }
+    return {name: value for name, value in said.items() if value is not None} | dict(template.parameters)
 
 
 def prepare(
@@ -52,6 +74,8 @@ def prepare(
     client_parameters: Mapping[str, JsonValue],
     call_parameters: Mapping[str, JsonValue],
     is_stream: bool,
+    options: Options,
+    parent_id: str | None = None,
 ) -> Call:
     """Merge the layers, have the flavor format the request, begin the record. No I/O.
 
@@ -68,12 +92,16 @@ def prepare(
     parameters = merge(layers)
     request = flavor.format(messages, parameters, is_stream=is_stream)
     flavor.check()
+    cases = setting.test_cases
     record = Record(
         record_id=clock.new_id(),
         project_id=setting.project_id,
         session_id=setting.session_id,
+        parent_id=parent_id,
+        test_run_id=None if cases is None else cases.test_run_id,
+        test_case_id=None if cases is None else cases.case_id_for(variables),
         template=attrs.evolve(template.ref, environment=setting.environment),
-        variables=dict(variables),
+        variables=copy.deepcopy(dict(variables)),
         messages=tuple(messages),
         metadata=setting.metadata,
         provider=flavor.provider,
@@ -86,4 +114,4 @@ def prepare(
         started_at=clock.now(),
         sdk=f"freeplay-like/{__version__}",
     )
-    return Call(flavor=flavor, request=request, record=record)
+    return Call(flavor=flavor, request=request, record=record, options=options)

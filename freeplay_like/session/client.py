@@ -17,8 +17,11 @@ from freeplay_like.core.wire import JsonValue
 from freeplay_like.flavors.base import Flavor
 from freeplay_like.recording.base import FlushReport
 from freeplay_like.session.base import Client
-from freeplay_like.session.chat import AsyncChatSession, AsyncSession, ChatSession, Session
+from freeplay_like.session.chat import AsyncChatSession, ChatSession
+from freeplay_like.session.completions import AsyncSession, Session
 from freeplay_like.session.streams import AsyncCompletionStream, CompletionStream
+from freeplay_like.session.test_cases import TestCases
+from freeplay_like.session.test_runs import AsyncTestRun, TestRun, begin_test_run
 
 
 class Freeplay(Client):
@@ -30,6 +33,9 @@ class Freeplay(Client):
         api_base: the backend's API, e.g. `http://127.0.0.1:8000/api`; else `FREEPLAY_LIKE_API_BASE`.
         prompts: where templates come from; else the backend, cached.
         recorder: what keeps the records; else a journal on disk that is delivered to the backend.
+        retry: how calls that failed before they delivered anything are tried again; by default up to three tries.
+        timeout: how long a call may take, limit by limit; by default 5 s to connect, and 600 s of silence.
+        rate_limit: `(calls, seconds)`, or a `RateLimit` that several clients share.
         redact: sees each record before it is kept, and returns what to keep instead.
         parameters: the client's layer of every call's parameters, e.g. `temperature=0.2`.
 
@@ -50,7 +56,7 @@ class Freeplay(Client):
 
         `metadata` is kept with each of its records; `parameters` are the session's layer.
         """
-        return Session(self, self._setting(project_id, tag, session_id, metadata, parameters))
+        return self._session(project_id, tag, session_id=session_id, metadata=metadata, parameters=parameters)
 
     def get_completion(
         self,
@@ -83,6 +89,25 @@ class Freeplay(Client):
         session = self.create_session(project_id, tag)
         return session.get_completion_stream(template_name, variables, flavor, **parameters)
 
+    def create_chat_session(
+        self,
+        project_id: str,
+        template_name: str,
+        variables: Mapping[str, JsonValue],
+        tag: str = "latest",
+        flavor: Flavor | None = None,
+        *,
+        session_id: str | None = None,
+        metadata: Mapping[str, JsonValue] | None = None,
+        **parameters: JsonValue,
+    ) -> ChatSession:
+        """A conversation that has not begun: `start_chat` or `start_chat_stream` makes its first call. No round trip.
+
+        `metadata` is kept with each of its records; `parameters` are the session's layer.
+        """
+        setting = self._setting(project_id, tag, session_id, metadata, parameters)
+        return ChatSession(self, setting, template_name, variables, flavor)
+
     def start_chat(
         self,
         project_id: str,
@@ -92,7 +117,7 @@ class Freeplay(Client):
         **parameters: JsonValue,
     ) -> tuple[ChatSession, ChatCompletionResponse]:
         """Begin a conversation with a template's messages: the session, and the whole first answer."""
-        session = self._chat(project_id, template_name, variables, tag)
+        session = self.create_chat_session(project_id, template_name, variables, tag)
         return session, session.start_chat(**parameters)
 
     def start_chat_stream(
@@ -107,12 +132,48 @@ class Freeplay(Client):
 
         The provider has accepted the request when this returns, so a web handler can still choose its status.
         """
-        session = self._chat(project_id, template_name, variables, tag)
+        session = self.create_chat_session(project_id, template_name, variables, tag)
         stream, messages = session.start_chat_stream(**parameters)
         return session, messages, stream
 
-    def _chat(self, project_id: str, name: str, variables: Mapping[str, JsonValue], tag: str) -> ChatSession:
-        return ChatSession(self, self._setting(project_id, tag), name, variables)
+    def restore_session(self, project_id: str, session_id: str) -> ChatSession:
+        """A conversation as the backend has it, to be continued with `send` or `send_stream`.
+
+        It stands after the last turn that ended well, and goes on with the version of the template that it had.
+
+        Raises:
+            BackendError: the backend does not know the session, or does not answer.
+            ConfigurationError: there is no turn to go on from.
+        """
+        restored = self._restored(project_id, session_id)
+        record = restored.record
+        setting = self._setting(project_id, restored.environment, session_id, restored.metadata)
+        session = ChatSession(self, setting, restored.template.name, record.variables)
+        session._take_over(restored)
+        return session
+
+    def create_test_run(
+        self, project_id: str, playlist: str, *, name: str | None = None, description: str | None = None
+    ) -> TestRun:
+        """Begin a test run over a dataset (0.1.6 called it a playlist) of the project.
+
+        Raises:
+            BackendError: no such dataset, or the backend does not answer.
+        """
+        cases = begin_test_run(self._link(), project_id, playlist, name=name, description=description)
+        return TestRun(self, cases)
+
+    def _session(
+        self,
+        project_id: str,
+        tag: str,
+        *,
+        session_id: str | None = None,
+        metadata: Mapping[str, JsonValue] | None = None,
+        parameters: Mapping[str, JsonValue] | None = None,
+        test_cases: TestCases | None = None,
+    ) -> Session:
+        return Session(self, self._setting(project_id, tag, session_id, metadata, parameters, test_cases))
 
     def flush(self, timeout_s: float = 10.0) -> FlushReport:
         """Wait until every record so far is stored, at most `timeout_s`, and say where they stand."""
@@ -151,7 +212,7 @@ class AsyncFreeplay(Client):
 
         `metadata` is kept with each of its records; `parameters` are the session's layer.
         """
-        return AsyncSession(self, self._setting(project_id, tag, session_id, metadata, parameters))
+        return self._session(project_id, tag, session_id=session_id, metadata=metadata, parameters=parameters)
 
     async def get_completion(
         self,
@@ -179,6 +240,25 @@ class AsyncFreeplay(Client):
         session = self.create_session(project_id, tag)
         return await session.get_completion_stream(template_name, variables, flavor, **parameters)
 
+    def create_chat_session(
+        self,
+        project_id: str,
+        template_name: str,
+        variables: Mapping[str, JsonValue],
+        tag: str = "latest",
+        flavor: Flavor | None = None,
+        *,
+        session_id: str | None = None,
+        metadata: Mapping[str, JsonValue] | None = None,
+        **parameters: JsonValue,
+    ) -> AsyncChatSession:
+        """A conversation that has not begun: `start_chat` or `start_chat_stream` makes its first call. No round trip.
+
+        `metadata` is kept with each of its records; `parameters` are the session's layer.
+        """
+        setting = self._setting(project_id, tag, session_id, metadata, parameters)
+        return AsyncChatSession(self, setting, template_name, variables, flavor)
+
     async def start_chat(
         self,
         project_id: str,
@@ -188,7 +268,7 @@ class AsyncFreeplay(Client):
         **parameters: JsonValue,
     ) -> tuple[AsyncChatSession, ChatCompletionResponse]:
         """Begin a conversation with a template's messages: the session, and the whole first answer."""
-        session = self._chat(project_id, template_name, variables, tag)
+        session = self.create_chat_session(project_id, template_name, variables, tag)
         return session, await session.start_chat(**parameters)
 
     async def start_chat_stream(
@@ -203,12 +283,50 @@ class AsyncFreeplay(Client):
 
         The provider has accepted the request when this returns, so a web handler can still choose its status.
         """
-        session = self._chat(project_id, template_name, variables, tag)
+        session = self.create_chat_session(project_id, template_name, variables, tag)
         stream, messages = await session.start_chat_stream(**parameters)
         return session, messages, stream
 
-    def _chat(self, project_id: str, name: str, variables: Mapping[str, JsonValue], tag: str) -> AsyncChatSession:
-        return AsyncChatSession(self, self._setting(project_id, tag), name, variables)
+    async def restore_session(self, project_id: str, session_id: str) -> AsyncChatSession:
+        """A conversation as the backend has it, to be continued with `send` or `send_stream`.
+
+        It stands after the last turn that ended well, and goes on with the version of the template that it had.
+
+        Raises:
+            BackendError: the backend does not know the session, or does not answer.
+            ConfigurationError: there is no turn to go on from.
+        """
+        restored = await asyncio.to_thread(self._restored, project_id, session_id)
+        record = restored.record
+        setting = self._setting(project_id, restored.environment, session_id, restored.metadata)
+        session = AsyncChatSession(self, setting, restored.template.name, record.variables)
+        session._take_over(restored)
+        return session
+
+    async def create_test_run(
+        self, project_id: str, playlist: str, *, name: str | None = None, description: str | None = None
+    ) -> AsyncTestRun:
+        """Begin a test run over a dataset (0.1.6 called it a playlist) of the project.
+
+        Raises:
+            BackendError: no such dataset, or the backend does not answer.
+        """
+        cases = await asyncio.to_thread(
+            begin_test_run, self._link(), project_id, playlist, name=name, description=description
+        )
+        return AsyncTestRun(self, cases)
+
+    def _session(
+        self,
+        project_id: str,
+        tag: str,
+        *,
+        session_id: str | None = None,
+        metadata: Mapping[str, JsonValue] | None = None,
+        parameters: Mapping[str, JsonValue] | None = None,
+        test_cases: TestCases | None = None,
+    ) -> AsyncSession:
+        return AsyncSession(self, self._setting(project_id, tag, session_id, metadata, parameters, test_cases))
 
     async def flush(self, timeout_s: float = 10.0) -> FlushReport:
         """Wait until every record so far is stored, at most `timeout_s`, and say where they stand."""

@@ -14,10 +14,10 @@ from freeplay_like.errors import FreeplayError
 from freeplay_like.session.net import net
 
 if TYPE_CHECKING:
-    from freeplay_like.session.streams import AsyncCompletionStream, CompletionStream
+    from freeplay_like.session.reading import AsyncReading, Reading, SyncReading
 
 
-def _encoded(chunk: CompletionChunk, stream: CompletionStream | AsyncCompletionStream, format: SseFormat) -> bytes:
+def _encoded(chunk: CompletionChunk, stream: Reading, format: SseFormat) -> bytes:
     """What a chunk is on the wire; empty where the format has nothing to say of it."""
     if chunk.is_final:
         return sse_end(stream.partial, stream.record_id, format)
@@ -27,7 +27,7 @@ def _encoded(chunk: CompletionChunk, stream: CompletionStream | AsyncCompletionS
 class SseBody:
     """Iterates bytes; has the `close` that WSGI asks for."""
 
-    def __init__(self, stream: CompletionStream, format: SseFormat) -> None:
+    def __init__(self, stream: SyncReading, format: SseFormat) -> None:
         self._stream = stream
         self._format = format
 
@@ -56,7 +56,7 @@ class SseBody:
 class AsyncSseBody:
     """The async twin of `SseBody`."""
 
-    def __init__(self, stream: AsyncCompletionStream, format: SseFormat) -> None:
+    def __init__(self, stream: AsyncReading, format: SseFormat) -> None:
         self._stream = stream
         self._format = format
 

@@ -1,36 +1,34 @@
 """The streams a caller holds: `CompletionStream` and its async twin.
 
-Both are thin shells over `Tee`. A shell's own words are only `next` / `await anext` and `close` / `aclose`. Shells are
-iterator classes and not generator functions, because a generator that never started runs no `finally`, and the provider
-was already called.
+Both are thin shells over `Tee`. A shell's own words are only `next` / `await anext`, `open` / `await aopen`, waiting
+and closing. Shells are iterator classes and not generator functions, because a generator that never started runs no
+`finally`, and the provider was already called.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Generator, Iterator
-from types import TracebackType
+from collections.abc import AsyncIterator, Iterator
 from typing import Self
 
 from freeplay_like.clock import Clock
 from freeplay_like.core.chunks import CompletionChunk
-from freeplay_like.core.completion import CompletionResponse
-from freeplay_like.core.events import Event, EventBuilder
 from freeplay_like.core.records import Outcome
-from freeplay_like.core.web import SseFormat
+from freeplay_like.errors import StreamCancelled
 from freeplay_like.flavors.base import AsyncConnection, Connection
 from freeplay_like.recording.base import Recorder
 from freeplay_like.session.calls import Call
 from freeplay_like.session.net import net
-from freeplay_like.session.sse import AsyncSseBody, SseBody
+from freeplay_like.session.reading import AsyncReading, SyncReading
 from freeplay_like.session.tee import Listener, Tee
+from freeplay_like.session.watch import Deadline
 
 _closing: set[asyncio.Task[None]] = set()
 """Tasks that close connections of dropped streams; a loop holds its tasks only weakly."""
 
 
-class CompletionStream(Tee):
+class CompletionStream(Tee, SyncReading):
     """The answer as it comes: iterate for chunks, or ask for `.result()`.
 
     Use it as a context manager where the loop may be left early: leaving the block closes the provider's connection
@@ -38,90 +36,105 @@ class CompletionStream(Tee):
     """
 
     _connection: Connection | None = None
+    _body: Iterator[bytes]
+    _deadline: Deadline | None = None
+    _is_late = False
 
     @classmethod
     def open(cls, call: Call, recorder: Recorder, clock: Clock, listener: Listener | None = None) -> Self:
         """Send the request; return once the provider's status is known to be good.
 
         Raises:
-            ProviderError: the provider refused, failed or was not reached; recorded.
+            ProviderError: the provider refused, failed or was not reached, as often as it was tried; recorded.
         """
         stream = cls(call, recorder, clock, listener)
-        try:
-            connection = call.flavor.open(call.request)
-        except BaseException as exc:
-            stream._fail(exc)
-            raise
-        stream._builder.request_id = connection.request_id
-        stream._connection = connection
-        stream._body = iter(connection)
+        stream._connect()
         return stream
 
-    _body: Iterator[bytes]
+    def _advance(self) -> CompletionChunk:
+        """The next chunk, from as many bytes and tries as it takes."""
+        while True:
+            try:
+                chunk = self._read_chunk()
+            except BaseException as exc:
+                pause_s = self._again(exc, is_open=True)
+                self._let_go()
+                if pause_s is None:
+                    raise
+            else:
+                if chunk.is_final:
+                    self._let_go()
+                return chunk
+            self._pause(pause_s)
+            self._connect()
 
-    def __iter__(self) -> Self:
-        self._begin_iteration()
-        return self
-
-    def __next__(self) -> CompletionChunk:
-        if self._builder.is_settled:
-            raise StopIteration
+    def _read_chunk(self) -> CompletionChunk:
+        chunk = self._take()
+        if chunk is not None:
+            return chunk
+        if not self._has_deadlines:
+            return self._await_chunk()
+        deadline = self._deadline = self._deadline or Deadline(self._be_late)
+        at_ns = self._attempts.deadline_ns(has_delivered=self._has_delivered)
+        if at_ns is None:
+            return self._await_chunk()
+        deadline.set(at_ns)
         try:
-            while (chunk := self._take()) is None:
-                try:
-                    data = next(self._body)
-                except StopIteration:
-                    self._end_of_body()
-                else:
-                    self._read(data)
-        except BaseException as exc:
-            self._fail(exc)
-            self._let_go()
+            return self._await_chunk()
+        except StreamCancelled as exc:
+            if self._is_late:
+                self._is_late = False
+                raise self._attempts.late() from exc
             raise
-        if chunk.is_final:
-            self._let_go()
-        return chunk
+        finally:
+            deadline.clear()
 
-    def events(self) -> Iterator[Event]:
-        """The stream as events (see `freeplay_like.core.events`); reads the stream, in place of iterating it."""
-        builder = EventBuilder()
-        for chunk in self:
-            yield from builder.end(chunk, self.partial) if chunk.is_final else builder.feed(chunk)
+    def _await_chunk(self) -> CompletionChunk:
+        while True:
+            try:
+                data = next(self._body)
+            except StopIteration:
+                self._end_of_body()
+            else:
+                self._read(data)
+            chunk = self._take()
+            if chunk is not None:
+                return chunk
 
-    def sse(self, format: SseFormat = "text") -> SseBody:
-        """The stream as server-sent events, for a web response. The web server may drop or close it at any moment."""
-        return SseBody(self, format)
-
-    def result(self) -> CompletionResponse:
-        """The whole answer; reads what is left of the stream.
-
-        Raises:
-            ProviderError, StreamError: the stream did not end well: the same error every time, with `.partial`.
-        """
-        while not self._builder.is_settled:
-            next(self, None)
-        return self._outcome()
-
-    def get_final_completion(self) -> CompletionResponse:
-        """The same as `result`."""
-        return self.result()
-
-    def until_done(self) -> Self:
-        """Read the stream to its end and return it."""
-        self.result()
-        return self
-
-    def close(self) -> None:
-        """Stop: the provider's connection is closed at once, the record keeps what was delivered. Safe to repeat."""
-        self._stop("cancelled")
+    def _be_late(self) -> None:
+        """Called by the watch, on its thread: the one who waits for bytes will find the connection closed."""
+        self._is_late = True
         self._let_go()
 
-    def __enter__(self) -> Self:
-        return self
+    def _connect(self) -> None:
+        """Open the connection, trying again where that may help."""
+        while True:
+            try:
+                wait_s = self._attempts.line_up()
+                if wait_s:
+                    self._clock.sleep(wait_s)
+                with self._span.active():
+                    connection = self._call.flavor.open(self._call.request, self._attempts.begin())
+            except BaseException as exc:
+                pause_s = self._again(exc, is_open=False)
+                if pause_s is None:
+                    raise
+            else:
+                self._connection = connection
+                self._body = iter(connection)
+                self._connected(connection)
+                return
+            self._pause(pause_s)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def _pause(self, pause_s: float) -> None:
+        """A pause that is broken off ends the call: nobody will open it again."""
+        try:
+            self._clock.sleep(pause_s)
+        except BaseException as exc:
+            self._stop("cancelled", exc)
+            raise
+
+    def _leave(self, error: BaseException | None) -> None:
         self._stop("cancelled", error)
         self._let_go()
 
@@ -138,101 +151,98 @@ class CompletionStream(Tee):
             self._connection.close()
 
 
-class AsyncCompletionStream(Tee):
+class AsyncCompletionStream(Tee, AsyncReading):
     """The async twin of `CompletionStream`: `async for`, `await stream.result()` (or `await stream`), `async with`."""
 
     _connection: AsyncConnection | None = None
+    _body: AsyncIterator[bytes]
+    _loop: asyncio.AbstractEventLoop
 
     @classmethod
     async def open(cls, call: Call, recorder: Recorder, clock: Clock, listener: Listener | None = None) -> Self:
         """Send the request; return once the provider's status is known to be good.
 
         Raises:
-            ProviderError: the provider refused, failed or was not reached; recorded.
+            ProviderError: the provider refused, failed or was not reached, as often as it was tried; recorded.
         """
         stream = cls(call, recorder, clock, listener)
         stream._loop = asyncio.get_running_loop()
-        try:
-            connection = await call.flavor.aopen(call.request)
-        except BaseException as exc:
-            stream._fail(exc)
-            raise
-        stream._builder.request_id = connection.request_id
-        stream._connection = connection
-        stream._body = aiter(connection)
+        await stream._connect()
         return stream
 
-    _body: AsyncIterator[bytes]
-    _loop: asyncio.AbstractEventLoop
+    async def _advance(self) -> CompletionChunk:
+        """The next chunk, from as many bytes and tries as it takes."""
+        while True:
+            try:
+                chunk = await self._read_chunk()
+            except BaseException as exc:
+                pause_s = self._again(exc, is_open=True)
+                await self._let_go()
+                if pause_s is None:
+                    raise
+            else:
+                if chunk.is_final:
+                    await self._let_go()
+                return chunk
+            await self._pause(pause_s)
+            await self._connect()
 
-    def __aiter__(self) -> Self:
-        self._begin_iteration()
-        return self
-
-    async def __anext__(self) -> CompletionChunk:
-        if self._builder.is_settled:
-            raise StopAsyncIteration
+    async def _read_chunk(self) -> CompletionChunk:
+        chunk = self._take()
+        if chunk is not None:
+            return chunk
+        at_ns = self._attempts.deadline_ns(has_delivered=self._has_delivered) if self._has_deadlines else None
+        if at_ns is None:
+            return await self._await_chunk()
         try:
-            while (chunk := self._take()) is None:
-                try:
-                    data = await anext(self._body)
-                except StopAsyncIteration:
-                    self._end_of_body()
-                else:
-                    self._read(data)
-        except BaseException as exc:
-            self._fail(exc)
-            await self._let_go()
+            async with asyncio.timeout((at_ns - self._clock.monotonic_ns()) / 1e9) as limit:
+                return await self._await_chunk()
+        except TimeoutError as exc:
+            if limit.expired():
+                raise self._attempts.late() from exc
             raise
-        if chunk.is_final:
-            await self._let_go()
-        return chunk
 
-    async def events(self) -> AsyncIterator[Event]:
-        """The stream as events (see `freeplay_like.core.events`); reads the stream, in place of iterating it."""
-        builder = EventBuilder()
-        async for chunk in self:
-            for event in builder.end(chunk, self.partial) if chunk.is_final else builder.feed(chunk):
-                yield event
+    async def _await_chunk(self) -> CompletionChunk:
+        while True:
+            try:
+                data = await anext(self._body)
+            except StopAsyncIteration:
+                self._end_of_body()
+            else:
+                self._read(data)
+            chunk = self._take()
+            if chunk is not None:
+                return chunk
 
-    def sse(self, format: SseFormat = "text") -> AsyncSseBody:
-        """The stream as server-sent events, for a web response. The web server may drop or close it at any moment."""
-        return AsyncSseBody(self, format)
+    async def _connect(self) -> None:
+        """Open the connection, trying again where that may help."""
+        while True:
+            try:
+                wait_s = self._attempts.line_up()
+                if wait_s:
+                    await self._clock.asleep(wait_s)
+                with self._span.active():
+                    connection = await self._call.flavor.aopen(self._call.request, self._attempts.begin())
+            except BaseException as exc:
+                pause_s = self._again(exc, is_open=False)
+                if pause_s is None:
+                    raise
+            else:
+                self._connection = connection
+                self._body = aiter(connection)
+                self._connected(connection)
+                return
+            await self._pause(pause_s)
 
-    async def result(self) -> CompletionResponse:
-        """The whole answer; reads what is left of the stream.
+    async def _pause(self, pause_s: float) -> None:
+        """A pause that is broken off ends the call: nobody will open it again."""
+        try:
+            await self._clock.asleep(pause_s)
+        except BaseException as exc:
+            self._stop("cancelled", exc)
+            raise
 
-        Raises:
-            ProviderError, StreamError: the stream did not end well: the same error every time, with `.partial`.
-        """
-        while not self._builder.is_settled:
-            with contextlib.suppress(StopAsyncIteration):
-                await anext(self)
-        return self._outcome()
-
-    def __await__(self) -> Generator[object, None, CompletionResponse]:
-        return self.result().__await__()
-
-    async def get_final_completion(self) -> CompletionResponse:
-        """The same as `result`."""
-        return await self.result()
-
-    async def until_done(self) -> Self:
-        """Read the stream to its end and return it."""
-        await self.result()
-        return self
-
-    async def aclose(self) -> None:
-        """Stop: the provider's connection is closed at once, the record keeps what was delivered. Safe to repeat."""
-        self._stop("cancelled")
-        await self._let_go()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def _leave(self, error: BaseException | None) -> None:
         self._stop("cancelled", error)
         await self._let_go()
 

@@ -11,24 +11,30 @@ import logging
 import os
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
+
+import attrs
 
 from freeplay_like.clock import Clock
 from freeplay_like.core.chunks import CompletionChunk
 from freeplay_like.core.completion import CompletionResponse
+from freeplay_like.core.limits import AttemptPhase
 from freeplay_like.core.records import Outcome, Record, RecordBuilder, outcome_of_finish
 from freeplay_like.errors import (
     ProviderError,
     StreamAbandoned,
     StreamCancelled,
-    StreamConsumed,
     StreamError,
     StreamInterrupted,
 )
+from freeplay_like.flavors.base import AsyncConnection, Connection
 from freeplay_like.recording.base import Recorder
+from freeplay_like.session.attempts import Attempts
 from freeplay_like.session.calls import Call
 from freeplay_like.session.net import net
+from freeplay_like.session.reading import Reading
+from freeplay_like.session.spans import start_span
 
 logger = logging.getLogger("freeplay_like")
 
@@ -48,22 +54,43 @@ def outcome_of(error: BaseException) -> Outcome:
     return "abandoned" if isinstance(error, StreamAbandoned) else "error"
 
 
-class Tee:
+def final_chunk(response: CompletionResponse) -> CompletionChunk:
+    """The last chunk of a stream that came to this."""
+    choice = response.choices[0]
+    return CompletionChunk(
+        is_final=True,
+        choice=choice.index,
+        finish_reason=choice.finish_reason,
+        finish_reason_raw=choice.finish_reason_raw,
+        usage=response.usage,
+        model=response.model,
+        response_id=response.response_id,
+    )
+
+
+class Tee(Reading):
     """One call from its start to its one record. What both twins share; no I/O but the recorder's."""
 
     def __init__(self, call: Call, recorder: Recorder, clock: Clock, listener: Listener | None = None) -> None:
+        super().__init__()
+        self._span = start_span(call.record, call.options.redact)
+        if self._span.trace_id is not None:
+            call = attrs.evolve(call, record=self._span.marked(call.record))
         self._call = call
         self._recorder = recorder
         self._clock = clock
         self._listener = listener
         self._reader = call.flavor.reader(call.request)
         self._builder = RecordBuilder(call.record, clock.monotonic_ns())
+        self._attempts = Attempts(call, clock, self._builder.started_ns)
+        timeout = call.options.timeout
+        self._has_deadlines = (timeout.first_chunk_s, timeout.between_chunks_s, timeout.total_s) != (None, None, None)
         self._ready: deque[CompletionChunk] = deque()
         self._failure: BaseException | None = None
         self._error: BaseException | None = None
         self._response: CompletionResponse | None = None
         self._is_body_read = False
-        self._is_iterated = False
+        self._has_delivered = False
         self._unsaved: list[str] = []
         self._unsaved_characters = 0
         self._saved_ns = self._builder.started_ns
@@ -87,6 +114,11 @@ class Tee:
     def partial(self) -> CompletionResponse:
         """The completion as far as it was delivered."""
         return self._response or self._builder.response()
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The head of the provider's answer, names in lower case."""
+        return dict(self._builder.headers)
 
     @property
     def is_finished(self) -> bool:
@@ -123,10 +155,11 @@ class Tee:
             if chunk.text or chunk.reasoning or chunk.tool_calls or chunk.refusal or chunk.logprobs is not None:
                 if chunk.text and chunk.choice == 0:
                     self._checkpoint(chunk.text, now_ns)
+                self._has_delivered = True
                 return chunk
         if self._failure is not None:
-            self._fail(self._failure)
-            raise self._failure
+            failure, self._failure = self._failure, None
+            raise failure
         return self._finish() if self._is_body_read else None
 
     def _finish(self) -> CompletionChunk:
@@ -134,24 +167,13 @@ class Tee:
         response = self._builder.response()
         outcome = outcome_of_finish(response)
         if outcome == "interrupted":
-            error = StreamInterrupted(
+            raise StreamInterrupted(
                 f"{self._call.record.provider} ended the stream without a finish reason after "
                 f"{len(response.content)} characters; the answer is partial (see .partial)",
                 partial=response,
             )
-            self._fail(error)
-            raise error
         self._settle(outcome)
-        choice = response.choices[0]
-        return CompletionChunk(
-            is_final=True,
-            choice=choice.index,
-            finish_reason=choice.finish_reason,
-            finish_reason_raw=choice.finish_reason_raw,
-            usage=response.usage,
-            model=response.model,
-            response_id=response.response_id,
-        )
+        return final_chunk(response)
 
     def _checkpoint(self, text: str, now_ns: int) -> None:
         self._unsaved.append(text)
@@ -162,16 +184,39 @@ class Tee:
             self._unsaved_characters = 0
             self._saved_ns = now_ns
 
-    def _fail(self, error: BaseException) -> None:
-        """Settle with what ended the stream; the caller gets it unchanged, with the partial completion on it."""
-        if isinstance(error, (ProviderError, StreamError)) and error.partial is None:
+    def _connected(self, connection: Connection | AsyncConnection) -> None:
+        """The provider's status is good."""
+        self._attempts.connected()
+        self._builder.request_id = connection.request_id
+        self._builder.headers = connection.headers
+
+    def _again(self, error: BaseException, *, is_open: bool) -> float | None:
+        """How long to wait before the call is tried again after this error; None where it is over, and settled.
+
+        What has delivered a chunk is never tried again. The caller of the last try gets its error unchanged, with the
+        partial completion and the tries before on it.
+        """
+        phase: AttemptPhase = ("first_chunk" if self._call.record.is_stream else "body") if is_open else "open"
+        may_repeat = not (self._has_delivered or self._builder.is_settled)
+        pause_s = self._attempts.pause_after(error, phase) if may_repeat else None
+        if pause_s is not None:
+            self._reader = self._call.flavor.reader(self._call.request)
+            self._builder.restart()
+            self._is_body_read = False
+            self._builder.request_id = None
+            return pause_s
+        if isinstance(error, (ProviderError, StreamError)):
             error.partial = self._builder.response()
-        if isinstance(error, ProviderError) and error.request_id is None:
-            error.request_id = self._builder.request_id
+        if isinstance(error, ProviderError):
+            error.attempts = tuple(self._attempts.failed)
+            if error.request_id is None:
+                error.request_id = self._builder.request_id
         self._settle(outcome_of(error), error)
+        return None
 
     def _settle(self, outcome: Outcome, error: BaseException | None = None) -> None:
         """Keep the one record. Every later call does nothing. Never waits, never raises."""
+        self._builder.attempts = self._attempts.failed
         record = self._builder.settle(outcome, self._clock.monotonic_ns(), error)
         if record is None:
             return
@@ -179,6 +224,7 @@ class Tee:
         self._error = error
         self._ready.clear()
         self._keep(self._recorder.submit, record)
+        self._span.end(record)
         if self._listener is not None:
             self._listener(outcome, self._response)
 
@@ -191,22 +237,14 @@ class Tee:
             self._error = kind(f"the stream {why}; the answer is partial (see .partial)", partial=self._response)
             self._error.__cause__ = error
 
-    def _begin_iteration(self) -> None:
-        if self._builder.is_settled and self._is_iterated:
-            raise StreamConsumed(
-                "the stream was read already; its answer is in .result(), its text in .text", partial=self._response
-            )
-        self._is_iterated = True
+    def _note_handler_error(self) -> None:
+        self._builder.handler_errors += 1
 
     def _outcome(self) -> CompletionResponse:
         """The answer of a settled stream, or the error it ended with, the same one every time."""
         if self._error is not None:
-            if isinstance(self._error, Exception):
-                raise self._error
-            raise StreamCancelled(
-                f"the stream ended by {type(self._error).__name__}; the answer is partial (see .partial)",
-                partial=self._response,
-            ) from self._error
+            self._error = self._as_exception(self._error)
+            raise self._error
         return self.partial
 
     def _keep(self, method: Callable[..., None], *args: Record | str) -> None:

@@ -98,10 +98,48 @@ def test_a_refusal_is_not_followed_by_an_old_copy(prompts: BackendPrompts, serve
     assert "If-None-Match" not in server.asked[-1].headers
 
 
-def test_not_found_passes_the_backends_words_on(prompts: BackendPrompts, server: ScriptedServer) -> None:
-    server.answer = lambda asked: Reply(404, b'{"message": "near names: \'trips\'"}')
-    with pytest.raises(TemplateNotFoundError, match="no template 'trip' in environment 'prod': near names: 'trips'"):
+def test_a_version_is_asked_for_by_its_ids(prompts: BackendPrompts, server: ScriptedServer) -> None:
+    def answer(asked: Asked) -> Reply:
+        if asked.headers.get("If-None-Match") == '"v"':
+            return Reply(304)
+        return Reply(body=BODY, headers={"ETag": '"v"'})
+
+    server.answer = answer
+    first = prompts.version("p-1", "t", "v/1")
+    assert first == TEMPLATE
+    assert prompts.version("p-1", "t", "v/1") is first
+    assert {asked.path for asked in server.asked} == {"/api/v2/projects/p-1/prompt-templates/id/t/versions/v%2F1"}
+    for ids in (("", "t", "v"), ("p", "", "v"), ("p", "t", "..")):
+        with pytest.raises(ConfigurationError, match=r"is no (project|template|version) id"):
+            prompts.version(*ids)
+    assert len(server.asked) == 2
+
+
+def test_an_unknown_version_is_a_template_not_found(prompts: BackendPrompts, server: ScriptedServer) -> None:
+    server.answer = lambda asked: Reply(404, b"{\"message\": \"no version 'v' of template 't' in project 'p'\"}")
+    with pytest.raises(TemplateNotFoundError, match=r"^no version 'v' of template 't' in project 'p' \(http") as caught:
+        prompts.version("p-1", "t", "v")
+    assert caught.value.template == "t"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("near names: 'trips'", "no template 'trip' in environment 'prod': near names: 'trips' (http"),
+        (
+            "no template 'trip' in environment 'prod' of project 'p'; near",
+            "no template 'trip' in environment 'prod' of",
+        ),
+    ],
+)
+def test_not_found_passes_the_backends_words_on_and_says_nothing_twice(
+    prompts: BackendPrompts, server: ScriptedServer, said: str, told: str
+) -> None:
+    server.answer = lambda asked: Reply(404, json.dumps({"message": said}).encode())
+    with pytest.raises(TemplateNotFoundError) as caught:
         prompts.get("p-1", "trip", "prod")
+    assert str(caught.value).startswith(told)
+    assert str(caught.value).count("no template 'trip'") == 1
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -169,7 +207,10 @@ def test_a_backend_that_does_not_answer_in_time_is_given_up() -> None:
         prompts.close()
 
 
-def test_an_answer_that_never_ends_is_given_up(prompts: BackendPrompts, server: ScriptedServer) -> None:
+def test_an_answer_that_never_ends_is_given_up(
+    prompts: BackendPrompts, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("freeplay_like.backend_link.ANSWER_LIMIT_BYTES", 100_000)
     server.answer = lambda asked: Reply(body=b" " * 17_000_000)
     with pytest.raises(BackendError, match=r"did not answer at .*: TimeoutError"):
         prompts.get("p-1", "trip", "prod")

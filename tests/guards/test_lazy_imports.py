@@ -9,7 +9,7 @@ import pytest
 
 HEAVY = {
     "openai", "anthropic", "httpx2", "pydantic", "rich", "requests", "starlette", "sqlalchemy", "click", "uvicorn",
-    "jinja2", "alembic", "markdown_it", "nh3", "genai_prices",
+    "jinja2", "alembic", "markdown_it", "nh3", "genai_prices", "opentelemetry",
 }  # fmt: skip
 
 

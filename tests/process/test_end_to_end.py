@@ -241,7 +241,7 @@ def test_errors_say_what_is_wrong_and_what_to_do(
         nowhere.start_chat_stream(project.project_id, "assistant", VARIABLES)
     assert simulator.requests == []
     with (
-        Freeplay(OpenAIChat("k", "http://127.0.0.1:9/v1", max_retries=0), project.api_key, project.api_base) as dead,
+        Freeplay(OpenAIChat("k", "http://127.0.0.1:9/v1"), project.api_key, project.api_base) as dead,
         pytest.raises(ProviderUnavailable, match="openai-compatible") as caught,
     ):
         dead.start_chat_stream(project.project_id, "assistant", VARIABLES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import random
 import signal
@@ -16,11 +17,15 @@ from pathlib import Path
 
 import pytest
 
+from freeplay_like.backend_link import BackendLink, project_path, segment
+from freeplay_like.core.messages import Message
+from freeplay_like.core.wire import to_wire
 from freeplay_like.recording.folders import destination_of
 from freeplay_like.recording.recorder import JournalRecorder
 from freeplay_like.recording.spool import spool_flush, spool_status
+from support.backend import BackendProcess
 from support.recording_child import TEXT
-from support.sink import KEY, Reply, Request, Sink, make_record, make_start
+from support.sink import KEY, Reply, Request, Sink, make_amendment, make_record, make_start
 from support.waiting import until
 
 KILLS = 15
@@ -59,7 +64,7 @@ def run(mode: str, base: str, spool: Path) -> tuple[dict[str, list[str]], subpro
 
 
 def said(output: str) -> dict[str, list[str]]:
-    words: dict[str, list[str]] = {"started": [], "ended": []}
+    words: dict[str, list[str]] = {"started": [], "ended": [], "amended": []}
     for line in output.splitlines():
         word, _, value = line.partition(" ")
         words.setdefault(word, []).append(value)
@@ -99,6 +104,7 @@ def test_a_killed_process_loses_nothing(attempt: int, sink: Sink, tmp_path: Path
         assert spool_flush(tmp_path, sink.base, KEY).is_complete
     for record_id in words["ended"]:
         assert sink.records[record_id]["outcome"] == "complete"
+    assert set(sink.amendments) >= set(words["amended"])
     for record_id in set(words["started"]) - set(words["ended"]):  # at most one for each thread
         found = sink.records[record_id]
         assert found["outcome"] == "complete" or found["choices"][0]["text"] == TEXT
@@ -115,21 +121,43 @@ def test_what_a_program_recorded_is_delivered_when_it_ends(mode: str, status: in
     words, done = run(mode, sink.base, tmp_path)
     assert done.returncode == status, done.stderr
     assert sorted(sink.arrivals) == sorted(words["ended"])
-    assert len(words["ended"]) == 10
+    assert sorted(sink.amendment_arrivals) == sorted(words["amended"])
+    assert len(words["ended"]) == len(words["amended"]) == 10
     assert files_in(tmp_path) == []
 
 
 def test_a_program_whose_backend_is_down_ends_in_time_and_keeps_its_records(tmp_path: Path) -> None:
     words, done = run("ten", f"http://127.0.0.1:{free_port()}/api", tmp_path)
     assert done.returncode == 0, done.stderr
-    assert spool_status(tmp_path).pending == len(words["ended"]) == 10
+    assert spool_status(tmp_path).pending == len(words["ended"]) + len(words["amended"]) == 20
 
 
 def test_what_a_program_left_that_vanished_is_delivered_by_the_next(sink: Sink, tmp_path: Path) -> None:
     words, _ = run("vanish", sink.base, tmp_path)
     report = spool_flush(tmp_path, sink.base, KEY)
     assert set(sink.records) == set(words["ended"])
-    assert (report.pending, files_in(tmp_path)) == (0, [])
+    assert set(sink.amendments) == set(words["amended"])
+    assert (report.sent, report.pending, files_in(tmp_path)) == (20, 0, [])
+
+
+def test_a_flush_before_the_first_record_waits_for_what_others_have_left(sink: Sink, tmp_path: Path) -> None:
+    words: set[str] = set()
+    for _ in range(10):  # more than are adopted at once
+        words |= set(run("vanish_at_once", sink.base, tmp_path)[0]["ended"])
+    with recording(sink, tmp_path) as recorder:
+        report = recorder.flush(30)
+        assert set(sink.records) == words
+        assert len(words) == 10
+        assert (report.sent, report.pending, report.errors) == (0, 0, ())
+
+
+def test_a_flush_before_the_first_record_begins_nothing_where_nobody_left_anything(sink: Sink, tmp_path: Path) -> None:
+    living, idle = (JournalRecorder(sink.base, KEY, spool_dir=tmp_path) for _ in range(2))
+    living.submit(make_record())
+    assert living.flush().sent == 1
+    assert idle.flush().is_complete
+    assert len(spool_status(tmp_path).folders) == 1
+    living.close()
 
 
 # --- fork -------------------------------------------------------------------------------------------------
@@ -138,8 +166,9 @@ def test_what_a_program_left_that_vanished_is_delivered_by_the_next(sink: Sink, 
 def test_forked_children_deliver_their_own_records_once(sink: Sink, tmp_path: Path) -> None:
     words, done = run("fork", sink.base, tmp_path)
     assert done.returncode == 0, done.stderr
-    assert words["flushed"] == ["10"] * 3
+    assert words["flushed"] == ["20"] * 3
     assert len(words["ended"]) == 50
+    assert sorted(sink.amendment_arrivals) == sorted(words["amended"])
     assert sorted(sink.arrivals) == sorted(words["ended"])
 
 
@@ -241,7 +270,7 @@ def test_records_of_a_refused_project_are_kept_and_others_pass(status: int, tmp_
 def test_a_refused_folder_of_a_dead_process_is_given_back(sink: Sink, tmp_path: Path) -> None:
     run("vanish", sink.base, tmp_path)
     sink.judge = lambda request: Reply(403) if request.key == "another key" else None
-    assert spool_flush(tmp_path, sink.base, "another key").pending == 10
+    assert spool_flush(tmp_path, sink.base, "another key").pending == 20
     assert [folder.is_alive for folder in spool_status(tmp_path).folders] == [False]
     assert spool_flush(tmp_path, sink.base, KEY).is_complete
 
@@ -304,6 +333,166 @@ def test_a_backend_that_fails_everything_sets_nothing_aside(tmp_path: Path) -> N
         is_well.set()
         assert recorder.flush(30).is_complete
         assert not (tmp_path / "rejected").exists()
+
+
+# --- what is said of a record afterwards ------------------------------------------------------------------
+
+
+def test_an_amendment_arrives_as_it_was_made_after_the_records_before_it(sink: Sink, tmp_path: Path) -> None:
+    record = make_record()
+    amendment = make_amendment(
+        record.record_id,
+        feedback="negative",
+        comments={"note": "dull", "stars": 2},
+        scores={"is_right": False, "closeness": 0.25, "label": "off"},
+        new_messages=(Message(role="assistant", content="Later."),),
+    )
+    with recording(sink, tmp_path) as recorder:
+        recorder.amend(amendment)
+        recorder.submit(record)
+        report = recorder.flush()
+        assert (report.sent, report.pending, report.errors) == (2, 0, ())
+        assert sink.amendments == {amendment.amendment_id: json.loads(to_wire(amendment))}
+        assert [(request.ids, request.amendment_ids) for request in sink.requests] == [
+            ([record.record_id], []),
+            ([], [amendment.amendment_id]),
+        ]
+
+
+def test_amendments_wait_for_a_backend_that_is_down_and_are_delivered_by_the_next_process(tmp_path: Path) -> None:
+    port = free_port()
+    recorder = JournalRecorder(f"http://127.0.0.1:{port}/api", KEY, spool_dir=tmp_path)
+    amendments = [make_amendment() for _ in range(5)]
+    for amendment in amendments:
+        recorder.amend(amendment)
+    report = recorder.close(0.2)
+    assert (report.sent, report.pending, report.spooled) == (0, 5, 5)
+    until(lambda: not spool_status(tmp_path).folders[0].is_alive, what="the end of the thread")
+    (folder,) = spool_status(tmp_path).folders
+    assert (folder.pending, folder.amendments, folder.in_flight) == (5, 5, 0)
+    assert folder.oldest_at is not None
+    with Sink(port=port) as sink:
+        assert spool_flush(tmp_path, sink.base, KEY).sent == 5
+        assert sink.amendment_arrivals == [amendment.amendment_id for amendment in amendments]
+    assert files_in(tmp_path) == []
+
+
+def test_a_backend_that_knows_no_amendments_keeps_no_record_waiting_and_loses_none(tmp_path: Path) -> None:
+    with Sink() as sink, recording(sink, tmp_path) as recorder:
+        sink.is_old = True
+        first = [make_amendment() for _ in range(3)]
+        for amendment in first:
+            recorder.submit(make_record())
+            recorder.amend(amendment)
+        report = recorder.flush()
+        assert (report.sent, report.pending, report.spooled) == (3, 3, 3)
+        assert "knows no amendments; bring the backend up to date" in report.errors[-1]
+        recorder.submit(make_record())
+        recorder.amend(make_amendment())
+        assert (recorder.flush().sent, sink.amendments) == (4, {})
+        assert (recorder.close(5).pending, spool_status(tmp_path).pending) == (4, 4)
+        sink.is_old = False
+        assert spool_flush(tmp_path, sink.base, KEY).is_complete
+        assert len(sink.amendments) == 4
+        assert len(sink.arrivals) == 4
+    assert files_in(tmp_path) == []
+
+
+def test_an_amendment_that_the_backend_rejects_or_trips_over_is_set_aside_alone(tmp_path: Path) -> None:
+    amendments = [make_amendment() for _ in range(9)]
+    rejected, poison = amendments[2].amendment_id, amendments[6].amendment_id
+
+    def judge(request: Request) -> Reply | None:
+        return Reply(400) if poison in request.amendment_ids else None
+
+    with Sink(judge=judge) as sink, recording(sink, tmp_path) as recorder:
+        sink.rejects = {rejected}
+        for amendment in amendments:
+            recorder.amend(amendment)
+        report = recorder.flush(30)
+        assert (report.sent, report.pending, report.dropped) == (7, 0, 0)
+        assert len(sink.amendments) == 7
+    for amendment_id in (rejected, poison):
+        kept = json.loads((tmp_path / "rejected" / f"{amendment_id}.json").read_text())
+        assert kept["amendment"]["amendment_id"] == amendment_id
+
+
+def test_amendments_that_are_too_large_together_are_divided(tmp_path: Path) -> None:
+    def judge(request: Request) -> Reply | None:
+        return Reply(413) if len(request.amendments) > 3 else None
+
+    with Sink(judge=judge) as sink, recording(sink, tmp_path) as recorder:
+        amendments = [make_amendment() for _ in range(20)]
+        for amendment in amendments:
+            recorder.amend(amendment)
+        assert recorder.flush().sent == 20
+        assert list(sink.amendments) == [amendment.amendment_id for amendment in amendments]
+
+
+@pytest.mark.parametrize("reply", [Reply(429, {"Retry-After": "0"}), Reply(503), Reply(trick="half", is_stored=True)])
+def test_amendments_are_tried_again_and_stored_once(reply: Reply, tmp_path: Path) -> None:
+    with Sink(reply) as sink, recording(sink, tmp_path) as recorder:
+        amendment = make_amendment()
+        recorder.amend(amendment)
+        assert recorder.flush().is_complete
+        assert sink.amendment_arrivals == [amendment.amendment_id] * 2
+        assert list(sink.amendments) == [amendment.amendment_id]
+
+
+def test_amendments_of_a_refused_project_are_kept(tmp_path: Path) -> None:
+    with Sink(judge=lambda _: Reply(403)) as sink, recording(sink, tmp_path) as recorder:
+        recorder.submit(make_record())
+        recorder.amend(make_amendment())
+        report = recorder.flush()
+        assert (report.pending, report.spooled) == (2, 2)
+        assert {"records", "amendments"} == {error.split(" of project")[0] for error in report.errors}
+        sink.judge = None
+        assert recorder.flush().is_complete
+        assert (len(sink.records), len(sink.amendments)) == (1, 1)
+
+
+def test_without_a_disk_amendments_go_through_memory(tmp_path: Path) -> None:
+    port = free_port()
+    recorder = JournalRecorder(f"http://127.0.0.1:{port}/api", KEY, spool_dir=tmp_path, durability="memory")
+    record = make_record()
+    recorder.submit(record)
+    recorder.amend(make_amendment(record.record_id))
+    assert recorder.flush(0).pending == 2
+    with Sink(port=port) as sink:
+        assert recorder.close(10).sent == 2
+        assert (len(sink.records), len(sink.amendments)) == (1, 1)
+
+
+def test_what_is_said_of_a_running_call_does_not_end_it(sink: Sink, tmp_path: Path) -> None:
+    record = make_record()
+    with recording(sink, tmp_path) as recorder:
+        recorder.start(make_start(record))
+        recorder.progress(record.record_id, TEXT)
+        recorder.amend(make_amendment(record.record_id))
+        assert recorder.flush().sent == 1
+        assert (folder := spool_status(tmp_path).folders[0]).in_flight == 1
+        assert folder.pending == 0
+    assert spool_flush(tmp_path, sink.base, KEY).sent == 1
+    assert sink.records[record.record_id]["choices"][0]["text"] == TEXT
+
+
+def test_the_backend_shows_an_amendment_with_its_record_whichever_came_first(
+    backend: BackendProcess, tmp_path: Path
+) -> None:
+    record = make_record(project_id=backend.project_id)
+    amendment = make_amendment(record.record_id, project_id=backend.project_id)
+    recorder = JournalRecorder(backend.api_base, backend.api_key, spool_dir=tmp_path)
+    recorder.amend(amendment)
+    assert recorder.flush().is_complete
+    recorder.submit(record)
+    report = recorder.close(10)
+    assert (report.sent, report.pending, report.errors) == (2, 0, ())
+    link = BackendLink(backend.api_base, backend.api_key)
+    shown = link.get(f"{project_path(backend.project_id)}/completions/{segment(record.record_id, 'record id')}")
+    link.close()
+    assert isinstance(shown, dict)
+    (found,) = shown["amendments"]
+    assert (found["amendment_id"], found["scores"]) == (amendment.amendment_id, amendment.scores)
 
 
 # --- many threads, no disk, a full disk -------------------------------------------------------------------
@@ -405,7 +594,8 @@ def test_files_that_may_not_grow_cost_no_record(sink: Sink, tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     assert words["dropped"] == ["0"]
     assert set(sink.records) == set(words["ended"])
-    assert words["sent"] == ["200"]
+    assert set(sink.amendments) == set(words["amended"])
+    assert words["sent"] == ["400"]
 
 
 def test_a_full_disk_is_used_again_when_it_has_room(tmp_path: Path) -> None:

@@ -9,17 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freeplay_like.clock import SystemClock
+from freeplay_like.core.records import Amendment
 from freeplay_like.core.wire import to_wire
 from freeplay_like.recording.folders import Folder, Meta
-from freeplay_like.recording.frames import end_frame, progress_frame, start_frame
+from freeplay_like.recording.frames import amend_frame, end_frame, progress_frame, start_frame
 from freeplay_like.recording.reading import FolderSource
 from freeplay_like.recording.sources import Limits
 from freeplay_like.recording.troubles import Troubles
-from support.sink import make_record, make_start
+from support.sink import make_amendment, make_record, make_start
 
 COUNT = 6
-RECORDS = [make_record() for _ in range(COUNT)]
-FRAMES = [end_frame(to_wire(record)) for record in RECORDS]
+ITEMS = [make_amendment() if index % 3 == 1 else make_record() for index in range(COUNT)]
+IDS = [item.amendment_id if isinstance(item, Amendment) else item.record_id for item in ITEMS]
+FRAMES = [amend_frame(to_wire(item)) if isinstance(item, Amendment) else end_frame(to_wire(item)) for item in ITEMS]
 WHOLE = b"".join(FRAMES)
 ENDS = [sum(map(len, FRAMES[: index + 1])) for index in range(COUNT)]
 SIZE = len(WHOLE)
@@ -35,7 +37,7 @@ def delivered(*segments: bytes) -> list[str]:
             source = FolderSource(folder, troubles=Troubles(), set_aside=lambda *_: None, mask=lambda data: data)
             found = []
             while window := source.take(Limits(records=2), 0.0):
-                found += [pending.head.record_id for pending in window.records]
+                found += [pending.head.amendment_id or pending.head.record_id for pending in window.items]
                 source.settle(window)
             assert source.is_finished
             return found
@@ -44,16 +46,16 @@ def delivered(*segments: bytes) -> list[str]:
 
 
 def ids(*indexes: int) -> list[str]:
-    return [RECORDS[index].record_id for index in indexes]
+    return [IDS[index] for index in indexes]
 
 
 @given(at=st.integers(0, SIZE - 1), bit=st.integers(0, 7))
-def test_a_flipped_bit_costs_one_record_at_most(at: int, bit: int) -> None:
+def test_a_flipped_bit_costs_one_item_at_most(at: int, bit: int) -> None:
     damaged = bytearray(WHOLE)
     damaged[at] ^= 1 << bit
     hit = next(index for index, end in enumerate(ENDS) if at < end)
     found = delivered(bytes(damaged))
-    assert [i for i in found if i != RECORDS[hit].record_id] == ids(*(i for i in range(COUNT) if i != hit))
+    assert [i for i in found if i != IDS[hit]] == ids(*(i for i in range(COUNT) if i != hit))
 
 
 @given(at=st.integers(0, SIZE))

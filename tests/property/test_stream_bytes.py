@@ -1,10 +1,10 @@
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freeplay_like.core.sse import SseParser
-from support.wire import CASES, Case, read
+from support.wire import CASES, FLAVORS, Case, all_cases, read
 
 LINES = st.lists(
     st.sampled_from(
@@ -36,7 +36,9 @@ def test_any_cut_of_the_bytes_gives_the_same_events(data: bytes, places: list[in
     assert pieces.rest == whole.rest
 
 
-@given(st.sampled_from(CASES), PLACES)
+@all_cases
+@settings(max_examples=10)
+@given(places=PLACES)
 def test_any_cut_of_a_recorded_answer_gives_the_same_completion(case: Case, places: list[int]) -> None:
     data = case.response_file.read_bytes()
     assert read(case.reader(), cut(data, places)).as_record() == case.record
@@ -51,7 +53,7 @@ def test_a_truncated_answer_gives_a_beginning_of_its_text(case: Case, place: int
     assert answer.response.finish_reason in (None, whole.finish_reason)
 
 
-@given(st.sampled_from(["openai", "anthropic"]), st.lists(st.binary(max_size=60), max_size=8))
+@given(st.sampled_from(list(FLAVORS)), st.lists(st.binary(max_size=60), max_size=8))
 def test_bytes_that_are_no_answer_never_break_the_reader(provider: str, pieces: list[bytes]) -> None:
     case = next(case for case in CASES if case.provider == provider and case.folder.name == "text")
     answer = read(case.reader(), pieces)

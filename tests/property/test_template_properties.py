@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from freeplay_like.core import fstring, mustache
 from freeplay_like.core.interpolation import Rendering, SyntaxProblem, ValueProblem
+from freeplay_like.core.media import MEDIA_KINDS
 from freeplay_like.core.template_files import from_text, to_text
-from freeplay_like.core.templates import HistorySlot, PromptTemplate, Syntax, TemplateMessage
+from freeplay_like.core.templates import HistorySlot, MediaSlot, PromptTemplate, Syntax, TemplateMessage
 from freeplay_like.errors import TemplateError
 
 TAGGED = st.text(alphabet='{}#^/&!>=."ab \n\r\t$', max_size=60)
@@ -99,14 +100,23 @@ def test_what_parses_once_parses_the_same_again(text: str) -> None:
 WORDS = st.text(alphabet=string.ascii_letters + '"\\\n\x00\x7f=+é🦊', max_size=12)
 LINES = st.lists(
     st.sampled_from(
-        ["", "=== user ===", "\\=== user ===", "\\\\=== history ===", "===x===", "+++", "text", "\r", "a\r"]
+        [
+            *("", "=== user ===", "\\=== user ===", "\\\\=== history ===", "===x===", "+++", "text", "\r", "a\r"),
+            *("=== image x ===", "\\=== file a b ===", "===audio ===", "=== video\tx ===== "),
+        ]
     )
 ).map("\n".join)
+SLOTS = st.builds(
+    MediaSlot,
+    name=st.text(min_size=1, max_size=6).filter(lambda name: name.isprintable() and name == name.strip()),
+    kind=st.sampled_from(MEDIA_KINDS),
+)
 MESSAGES = st.lists(
     st.builds(
         TemplateMessage,
         role=st.sampled_from(["system", "developer", "user", "assistant"]),
         content=st.one_of(LINES, st.text(max_size=40)),
+        media_slots=st.lists(SLOTS, max_size=2).map(tuple),
     ),
     max_size=4,
 )

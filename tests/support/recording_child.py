@@ -2,7 +2,7 @@
 
     python recording_child.py <mode> <api base> <spool>
 
-Each id is printed when the recorder has taken it: `started <id>`, `ended <id>`.
+Each id is printed when the recorder has taken it: `started <id>`, `ended <id>`, `amended <id>`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from freeplay_like.recording.recorder import JournalRecorder
-from support.sink import KEY, make_record, make_start
+from support.sink import KEY, make_amendment, make_record, make_start
 
 TEXT = "words that have come so far "
 
@@ -35,6 +35,9 @@ def record_one(recorder: JournalRecorder) -> None:
     say("started", record.record_id)
     recorder.submit(record)
     say("ended", record.record_id)
+    amendment = make_amendment(record.record_id)
+    recorder.amend(amendment)
+    say("amended", amendment.amendment_id)
 
 
 def for_ever(recorder: JournalRecorder) -> None:
@@ -67,6 +70,15 @@ def fail(recorder: JournalRecorder) -> None:
 def vanish(recorder: JournalRecorder) -> None:
     """Ends without atexit."""
     ten(recorder)
+    os._exit(0)
+
+
+def vanish_at_once(recorder: JournalRecorder) -> None:
+    """The same, after one record and before anything can be delivered."""
+    record = make_record()
+    recorder.start(make_start(record))
+    recorder.submit(record)
+    say("ended", record.record_id)
     os._exit(0)
 
 
@@ -118,7 +130,8 @@ def pool(recorder: JournalRecorder) -> None:
 
 
 MODES: dict[str, Callable[[JournalRecorder], None]] = {
-    mode.__name__: mode for mode in (for_ever, ten, leave, fail, vanish, small_disk, fork, outlived, pool)
+    mode.__name__: mode
+    for mode in (for_ever, ten, leave, fail, vanish, vanish_at_once, small_disk, fork, outlived, pool)
 }
 
 if __name__ == "__main__":

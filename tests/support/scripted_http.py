@@ -18,6 +18,7 @@ class Asked:
     path: str
     headers: Mapping[str, str]
     peer: tuple[str, int]
+    body: bytes = b""
 
 
 @attrs.frozen
@@ -56,7 +57,8 @@ def scripted_server(answer: Callable[[Asked], Reply]) -> Iterator[ScriptedServer
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            asked = Asked(self.path, dict(self.headers.items()), self.client_address)
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            asked = Asked(self.path, dict(self.headers.items()), self.client_address, body)
             script.asked.append(asked)
             reply = script.answer(asked)
             if reply.cuts:
@@ -67,6 +69,8 @@ def scripted_server(answer: Callable[[Asked], Reply]) -> Iterator[ScriptedServer
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(reply.body)
+
+        do_POST = do_GET  # noqa: N815  # the name that http.server looks for
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""

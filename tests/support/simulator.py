@@ -21,7 +21,7 @@ def simulator() -> Iterator[Simulator]:
 
 @pytest.fixture(scope="session")
 def simulator_process() -> Iterator[dict[str, str]]:
-    """The simulated provider in a process of its own: `url`, `openai_base`, `anthropic_base`."""
+    """The simulated provider in a process of its own: `url`, `openai_base`, `anthropic_base`, `azure_endpoint`."""
     command = [sys.executable, "-m", "freeplay_like.local.simulator", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -18,7 +18,7 @@ import attrs
 from freeplay_like.clock import SystemClock
 from freeplay_like.core.completion import Choice
 from freeplay_like.core.messages import Message
-from freeplay_like.core.records import Record
+from freeplay_like.core.records import Amendment, Record
 
 Trick = Literal["reset", "half", "drip", "hang", "not json", "redirect"]
 """What an answer can do wrong beside its status."""
@@ -50,6 +50,15 @@ class Request:
     def ids(self) -> list[str]:
         return [record["record_id"] for record in self.batch["records"]]
 
+    @property
+    def amendments(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.batch.get("amendments", [])
+        return found
+
+    @property
+    def amendment_ids(self) -> list[str]:
+        return [amendment["amendment_id"] for amendment in self.amendments]
+
 
 Judge = Callable[[Request], Reply | None]
 """Decides about a request by what is in it; None leaves it to the script."""
@@ -58,8 +67,8 @@ Judge = Callable[[Request], Reply | None]
 class Sink:
     """The backend. Replies with those of `script`, one a request, and then as a good backend does.
 
-    `rejects` are record ids that it never takes. Records are stored by id; one that has ended replaces one that was
-    interrupted.
+    `rejects` are ids of records and amendments that it never takes. Both are stored by id; a record that has ended
+    replaces one that was interrupted. Where it `is_old` it has never heard of amendments.
     """
 
     def __init__(self, *script: Reply, judge: Judge | None = None, port: int = 0) -> None:
@@ -67,6 +76,8 @@ class Sink:
         self.judge = judge
         self.rejects: set[str] = set()
         self.records: dict[str, dict[str, Any]] = {}
+        self.amendments: dict[str, dict[str, Any]] = {}
+        self.is_old = False
         self.requests: list[Request] = []
         self.changed = threading.Condition()
         self._ended = threading.Event()
@@ -110,6 +121,11 @@ class Sink:
         """Every record id that arrived and was stored or replaced, in order, with repetitions."""
         return [record_id for request in list(self.requests) for record_id in request.ids]
 
+    @property
+    def amendment_arrivals(self) -> list[str]:
+        """Every amendment id that arrived, in order, with repetitions."""
+        return [amendment_id for request in list(self.requests) for amendment_id in request.amendment_ids]
+
     def wait_for(self, is_so: Callable[[Sink], bool], timeout_s: float = 30.0) -> bool:
         """Wait until `is_so`, asked after every request. False where the time was up."""
         with self.changed:
@@ -128,6 +144,8 @@ class Sink:
             if reply is None or reply.is_stored:
                 for record in request.batch["records"]:
                     self._store(record)
+                for amendment in () if self.is_old else request.amendments:
+                    self._store_amendment(amendment)
             self.changed.notify_all()
         return reply
 
@@ -136,11 +154,27 @@ class Sink:
         if record["record_id"] not in self.rejects and (before is None or before["ended_at"] is None):
             self.records[record["record_id"]] = record
 
-    def rejected(self, request: Request) -> list[dict[str, object]]:
+    def _store_amendment(self, amendment: dict[str, Any]) -> None:
+        if amendment["amendment_id"] not in self.rejects:
+            self.amendments.setdefault(amendment["amendment_id"], amendment)
+
+    def answer_to(self, request: Request) -> dict[str, object]:
+        """The body of a 200."""
+        rejected = self._rejected(request.ids, "record_id")
+        answer: dict[str, object] = {"stored": len(request.ids) - len(rejected), "duplicates": 0, "rejected": rejected}
+        if not self.is_old:
+            refused = self._rejected(request.amendment_ids, "amendment_id")
+            answer |= {
+                "amendments_stored": len(request.amendments) - len(refused),
+                "amendments_rejected": refused,
+            }
+        return answer
+
+    def _rejected(self, ids: list[str], name: str) -> list[dict[str, object]]:
         return [
-            {"index": index, "record_id": record_id, "message": "not taken"}
-            for index, record_id in enumerate(request.ids)
-            if record_id in self.rejects
+            {"index": index, name: item_id, "message": "not taken"}
+            for index, item_id in enumerate(ids)
+            if item_id in self.rejects
         ]
 
 
@@ -164,8 +198,7 @@ class _Handler(BaseHTTPRequestHandler):
         if reply is not None and not 200 <= reply.status < 300:
             self._answer(reply.status, {"message": "as the script says"}, reply.headers)
             return
-        rejected = self.owner.rejected(request)
-        self._answer(200, {"stored": len(request.ids) - len(rejected), "rejected": rejected}, {})
+        self._answer(200, self.owner.answer_to(request), {})
 
     def _answer(self, status: int, content: dict[str, object], headers: dict[str, str]) -> None:
         data = json.dumps(content).encode()
@@ -211,6 +244,21 @@ def make_record(**changes: Any) -> Record:
         "latency_ms": 12.0,
     }
     return Record(**{**values, **changes})
+
+
+def make_amendment(record_id: str | None = None, **changes: Any) -> Amendment:
+    """A thumb, a comment and a score for a record."""
+    clock = SystemClock()
+    values: dict[str, Any] = {
+        "amendment_id": clock.new_id(),
+        "record_id": record_id or clock.new_id(),
+        "project_id": PROJECT,
+        "made_at": datetime.now(UTC),
+        "feedback": "positive",
+        "comments": {"note": "well said"},
+        "scores": {"is_right": True, "closeness": 0.5},
+    }
+    return Amendment(**{**values, **changes})
 
 
 def make_start(record: Record) -> Record:

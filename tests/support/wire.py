@@ -14,21 +14,48 @@ from freeplay_like.core.completion import Choice, CompletionBuilder, CompletionR
 from freeplay_like.core.wire import JsonObject
 from freeplay_like.errors import ProviderError
 from freeplay_like.flavors.anthropic_messages import AnthropicClaudeChat
+from freeplay_like.flavors.anthropic_text import AnthropicClaudeText
+from freeplay_like.flavors.azure_openai import AzureOpenAIChat
 from freeplay_like.flavors.base import Reader, Request
 from freeplay_like.flavors.openai_chat import OpenAIChat
+from freeplay_like.flavors.openai_client import OpenAIFlavor
+from freeplay_like.flavors.openai_responses import OpenAIResponses
+from freeplay_like.flavors.openai_text import OpenAIText
+from freeplay_like.local.simulator import Simulator
 
 WIRE = Path(__file__).parents[2] / "fixtures" / "wire"
 
-OpenFlavor = OpenAIChat | AnthropicClaudeChat
-FLAVORS: dict[str, type[OpenAIChat] | type[AnthropicClaudeChat]] = {
+OpenFlavor = OpenAIFlavor | AnthropicClaudeChat
+
+FLAVORS: dict[str, type[OpenFlavor]] = {
     "openai": OpenAIChat,
+    "openai_text": OpenAIText,
+    "openai_responses": OpenAIResponses,
+    "azure": AzureOpenAIChat,
     "anthropic": AnthropicClaudeChat,
+    "anthropic_text": AnthropicClaudeText,
 }
+"""By the folder of their recorded answers."""
+
+API_VERSION = "2024-10-21"
+
+
+def flavor_of(
+    kind: str, simulator: Simulator | None = None, key: str | None = "a key", **options: object
+) -> OpenFlavor:
+    """A flavor that asks the simulator, or has the provider's own address where there is none."""
+    if kind == "azure":
+        address = "https://example.openai.azure.com" if simulator is None else simulator.azure_endpoint
+        return AzureOpenAIChat(key, address, API_VERSION, **options)
+    base = None
+    if simulator is not None:
+        base = simulator.anthropic_base if kind.startswith("anthropic") else simulator.openai_base
+    return FLAVORS[kind](key, base, **options)
 
 
 @attrs.frozen
 class Case:
-    """One recorded answer."""
+    """One recorded answer. `provider` is the folder's name, and a key of `FLAVORS`."""
 
     provider: str
     folder: Path
@@ -49,16 +76,20 @@ class Case:
 
     def reader(self) -> Reader:
         """A fresh reader for the answer, from a flavor with the provider's own address."""
-        return FLAVORS[self.provider]("a key").reader(self.request)
+        return flavor_of(self.provider).reader(self.request)
 
 
 CASES = [Case(folder.parent.name, folder) for folder in sorted(WIRE.glob("*/*"))]
 
 
+def of_cases(cases):  # type: ignore[no-untyped-def]
+    """Run a test with each of these recorded answers."""
+    return pytest.mark.parametrize("case", cases, ids=[f"{case.provider}-{case.folder.name}" for case in cases])
+
+
 def all_cases(test):  # type: ignore[no-untyped-def]
     """Run a test with every recorded answer."""
-    names = [f"{case.provider}-{case.folder.name}" for case in CASES]
-    return pytest.mark.parametrize("case", CASES, ids=names)(test)
+    return of_cases(CASES)(test)
 
 
 @attrs.frozen
@@ -81,9 +112,9 @@ class Answer:
 
 def _choice(choice: Choice) -> JsonObject:
     value = attrs.asdict(choice)
-    logprobs = list(value.pop("logprobs"))
     value["tool_calls"] = list(value["tool_calls"])
-    return {**value, "logprobs": logprobs} if logprobs else value
+    own = {name: list(value.pop(name)) for name in ("logprobs", "reasoning_blocks")}
+    return {**value, **{name: entries for name, entries in own.items() if entries}}
 
 
 def _usage(usage: Usage) -> JsonObject:

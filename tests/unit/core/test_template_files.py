@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from freeplay_like.core.template_files import check_name, file_path, from_text, to_text
-from freeplay_like.core.templates import HistorySlot, PromptTemplate, TemplateMessage
+from freeplay_like.core.templates import HistorySlot, MediaSlot, PromptTemplate, TemplateMessage
 from freeplay_like.errors import TemplateError, TemplateSyntaxError
 
 WRITTEN = """+++
@@ -31,6 +31,12 @@ Be short.
 === user ===
 {{question}}
 \\=== user ===
+\\=== image photo ===
+=== image photo ===
+=== file the contract ===
+
+=== assistant ===
+I see.
 """
 
 TEMPLATE = PromptTemplate(
@@ -38,7 +44,12 @@ TEMPLATE = PromptTemplate(
     messages=(
         TemplateMessage(role="system", content="You help {{name}}.\n\nBe short."),
         HistorySlot(),
-        TemplateMessage(role="user", content="{{question}}\n=== user ==="),
+        TemplateMessage(
+            role="user",
+            content="{{question}}\n=== user ===\n=== image photo ===",
+            media_slots=(MediaSlot(name="photo", kind="image"), MediaSlot(name="the contract", kind="file")),
+        ),
+        TemplateMessage(role="assistant", content="I see."),
     ),
     provider="openai",
     flavor_name="openai_chat",
@@ -70,8 +81,10 @@ def test_a_head_is_not_needed_and_markers_need_no_blank_lines() -> None:
 @pytest.mark.parametrize("is_last", [True, False])
 def test_blank_lines_at_the_edges_of_a_message_are_kept(content: str, is_last: bool) -> None:
     after = () if is_last else (TemplateMessage(role="assistant", content="next"),)
-    template = PromptTemplate(name="n", messages=(TemplateMessage(role="user", content=content), *after))
-    assert from_text(to_text(template), name="n") == template
+    for slots in ((), (MediaSlot(name="a ===", kind="audio"),)):
+        first = TemplateMessage(role="user", content=content, media_slots=slots)
+        template = PromptTemplate(name="n", messages=(first, *after))
+        assert from_text(to_text(template), name="n") == template
 
 
 def test_tools_and_schema_may_be_toml_or_json() -> None:
@@ -111,6 +124,10 @@ def test_a_parameter_that_takes_a_value_away_is_kept() -> None:
         ("=== user ===\n===user===\n", "line 2: '===user===' is no marker"),
         ("=== user === \n", "is no marker"),
         ("=== history ===\n=== history ===\n", "2 history slots"),
+        ("=== user ===\n=== image  a ===\n", "line 2: '=== image  a ===' is no marker; known: .* === image NAME ==="),
+        ("=== user ===\n=== video a ===\nhi\n", "line 3: text under '=== video a ==='"),
+        ("=== image a ===\n", "line 1: '=== image a ===' follows no message"),
+        ("=== history ===\n\n=== image a ===\n", "line 3: '=== image a ===' follows no message"),
         ("=== user ===\nhi {{#x}}\n", "'n', message 1, line 1:4: section 'x' is never closed"),
     ],
 )
@@ -121,7 +138,7 @@ def test_a_mistake_in_a_file_is_named(text: str, words: str) -> None:
 
 
 def test_headings_of_markdown_are_text() -> None:
-    content = "Title\n======\n=== ===\n==== user ===="
+    content = "Title\n======\n=== ===\n==== user ====\n=== two words ===\n=== images of it ===\n=== image"
     read = from_text(f"=== user ===\n{content}\n", name="n")
     assert read.messages == (TemplateMessage(role="user", content=content),)
 

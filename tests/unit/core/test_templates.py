@@ -7,9 +7,10 @@ import json
 import attrs
 import pytest
 
-from freeplay_like.core.messages import Message
+from freeplay_like.core.media import Media
+from freeplay_like.core.messages import Message, Role
 from freeplay_like.core.records import TemplateRef
-from freeplay_like.core.templates import HistorySlot, PromptTemplate, Syntax, TemplateMessage
+from freeplay_like.core.templates import HistorySlot, MediaSlot, PromptTemplate, Syntax, TemplateMessage
 from freeplay_like.core.wire import JsonObject
 from freeplay_like.errors import MissingVariablesError, TemplateError, TemplateSyntaxError
 
@@ -101,6 +102,14 @@ def test_history_without_a_slot_comes_last_and_keeps_its_system_message_where_th
     assert template("hi").render({}, HISTORY) == (Message(role="user", content="hi"), *HISTORY)
 
 
+@pytest.mark.parametrize("own", ["system", "developer"])
+def test_the_model_hears_one_set_of_instructions(own: Role) -> None:
+    said = PromptTemplate(name="chat", messages=(TemplateMessage(role=own, content="new rules"),))
+    aside = Message(role="developer", content="an aside")
+    history = (Message(role="developer", content="older rules"), *HISTORY, aside)
+    assert said.render({}, history) == (Message(role=own, content="new rules"), *HISTORY[1:], aside)
+
+
 def test_a_syntax_error_names_template_message_line_and_column() -> None:
     with pytest.raises(TemplateSyntaxError) as caught:
         template("fine", "first\n  {{#open}}\n", version="2")
@@ -180,6 +189,70 @@ FULL = PromptTemplate(
 )
 
 
+CAT = Media.from_url("https://example.com/cat.png", kind="image")
+NOTE = Media.from_bytes(b"hi", "application/pdf", filename="note.pdf")
+LOOK = PromptTemplate(
+    name="look",
+    messages=(
+        TemplateMessage(
+            role="user",
+            content="What is {{thing}}?",
+            media_slots=(MediaSlot(name="photo", kind="image"), MediaSlot(name="note", kind="file")),
+        ),
+        TemplateMessage(role="user", content="", media_slots=(MediaSlot(name="photo", kind="image"),)),
+    ),
+)
+
+
+def test_media_go_after_the_text_of_their_message() -> None:
+    assert LOOK.variables == ("thing", "photo", "note")
+    first, second = LOOK.render({"thing": "it", "photo": CAT, "note": NOTE})
+    assert first.content == (
+        {"type": "text", "text": "What is it?"},
+        {"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}},
+        {"type": "file", "file": {"file_data": "data:application/pdf;base64,aGk=", "filename": "note.pdf"}},
+    )
+    assert second.content == (CAT.to_part(),)
+
+
+def test_missing_media_are_told_with_the_missing_variables() -> None:
+    with pytest.raises(MissingVariablesError) as caught:
+        LOOK.render({"note": NOTE})
+    assert caught.value.variables == ("thing", "photo")
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        (
+            {"photo": "cat.png"},
+            "variable 'photo' is of type str, and stands where media of kind 'image' goes; make one",
+        ),
+        ({"photo": NOTE}, "variable 'photo' is media of kind 'file', and stands where media of kind 'image' goes"),
+        ({"photo": None}, "variable 'photo' is of type NoneType"),
+        ({"photo": CAT, "thing": CAT}, "variable 'thing' is or holds a value of type Media; give text"),
+    ],
+)
+def test_text_and_media_do_not_stand_for_one_another(variables: JsonObject, words: str) -> None:
+    with pytest.raises(TemplateError, match=words) as caught:
+        LOOK.render({"thing": "it", "note": NOTE, **variables})
+    assert caught.value.variables == (next(reversed(variables)),)
+
+
+def test_a_wrong_media_slot_is_refused() -> None:
+    slots = (MediaSlot(name="photo", kind="picture"),)  # type: ignore[arg-type]
+    with pytest.raises(TemplateError, match="'trip', message 1 has media slot 'photo' of kind 'picture'; known: image"):
+        PromptTemplate(name="trip", messages=(TemplateMessage(role="user", content="", media_slots=slots),))
+
+
+def test_media_slots_go_over_the_wire_and_back() -> None:
+    wire = json.loads(json.dumps(LOOK.to_wire()))
+    assert PromptTemplate.from_wire(wire, source="inline") == LOOK
+    assert wire["content"][1]["media_slots"] == [{"type": "image", "placeholder_name": "photo"}]
+    without = attrs.evolve(LOOK, messages=(attrs.evolve(LOOK.messages[0], media_slots=()), LOOK.messages[1]))
+    assert without.fingerprint != LOOK.fingerprint
+
+
 def test_a_template_goes_over_the_wire_and_back() -> None:
     wire = json.loads(json.dumps(FULL.to_wire()))
     assert PromptTemplate.from_wire(wire, source="backend") == FULL
@@ -216,6 +289,9 @@ def test_freeplays_own_template_json_is_read() -> None:
     assert read.messages == (TemplateMessage(role="system", content="You help {{name}}."), HistorySlot())
 
 
+SLOTTED: JsonObject = {"role": "user", "content": ""}
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -224,9 +300,19 @@ def test_freeplays_own_template_json_is_read() -> None:
         ({"content": [{"role": "robot", "content": ""}]}, r"'content\[0\].role' = 'robot'; expected one of system"),
         ({"content": [{"role": [], "content": ""}]}, r"'content\[0\].role' = list; expected one of"),
         ({"content": [{"role": "user", "content": None}]}, r"'content\[0\].content' = None; expected text"),
+        ({"content": [{**SLOTTED, "media_slots": {"a": 1}}]}, r"'content\[0\].media_slots' = dict; expected a list"),
+        ({"content": [{**SLOTTED, "media_slots": ["pic"]}]}, r"media_slots\[0\]' = 'pic'; expected an object"),
         (
-            {"content": [{"role": "user", "content": "", "media_slots": [{"type": "image"}]}]},
-            "media slots are not supported",
+            {"content": [{**SLOTTED, "media_slots": [{"type": "photo", "placeholder_name": "pic"}]}]},
+            r"media_slots\[0\].type' = 'photo'; expected one of image, audio, video, file",
+        ),
+        (
+            {"content": [{**SLOTTED, "media_slots": [{"type": "image"}]}]},
+            r"media_slots\[0\].placeholder_name' = None; expected text",
+        ),
+        (
+            {"content": [{**SLOTTED, "media_slots": [{"type": "image", "placeholder_name": " "}]}]},
+            "message 1 has a media slot named ' '",
         ),
         ({"metadata": []}, "'metadata' = list; expected an object"),
         ({"metadata": {"params": "x"}}, "'metadata.params' = 'x'; expected an object"),

@@ -14,8 +14,9 @@ from freeplay_like.core.parameters import merge
 from freeplay_like.core.records import ErrorInfo, Record, TemplateRef
 from freeplay_like.core.wire import WireError, from_wire, to_wire
 
+_numbers = st.floats(allow_nan=False, allow_infinity=False)
 json_values = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.floats(allow_nan=False), st.text()),
+    st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), _numbers, st.text()),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(), inner, max_size=3)),
     max_leaves=8,
 )

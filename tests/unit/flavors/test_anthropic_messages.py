@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from freeplay_like.core.messages import Message, ToolCall
+from freeplay_like.core.messages import Message, ToolCall, message_from
 from freeplay_like.core.parameters import merge
 from freeplay_like.core.wire import JsonObject
-from freeplay_like.errors import ConfigurationError, MessageError, ProviderResponseError
+from freeplay_like.errors import ConfigurationError, MessageError, ParameterError, ProviderResponseError
 from freeplay_like.flavors.anthropic_messages import AnthropicClaudeChat
 from freeplay_like.flavors.base import Request
 from support.wire import Answer, read
@@ -89,7 +89,10 @@ def test_tool_calls_and_their_results_become_blocks() -> None:
 @pytest.mark.parametrize(
     ("message", "said"),
     [
-        (Message(role="user", content=({"type": "image_url"},)), "message 1 .* part of type 'image_url'"),
+        (
+            Message(role="user", content=({"type": "image_url"},)),
+            "message 1 .* part that is of type 'image_url'; expected",
+        ),
         (Message(role="assistant"), "message 1 .* has no content"),
         (Message(role="tool", content="x"), "message 1 .* no tool_call_id"),
         (Message(role="assistant", tool_calls=(ToolCall(id="1", name="f", arguments="[1]"),)), "not a JSON object"),
@@ -174,12 +177,14 @@ def test_the_end_of_the_message_alone_is_no_finish_reason() -> None:
 def test_counts_that_come_again_replace_those_before() -> None:
     usage = {"input_tokens": 5, "cache_creation_input_tokens": 2, "cache_read_input_tokens": 3, "output_tokens": 1}
     start = {"type": "message_start", "message": {"id": "m", "model": "claude-1", "usage": usage}}
-    later = {**finish("end_turn"), "usage": {"output_tokens": 0, "input_tokens": None}}
+    details = {"output_tokens_details": {"thinking_tokens": 4}}
+    later = {**finish("end_turn"), "usage": {"output_tokens": 0, "input_tokens": None, **details}}
     response = answer(start, finish(None), later).response
     assert response.usage.input_tokens == 10
     assert response.usage.cached_input_tokens == 3
     assert response.usage.cache_write_tokens == 2
     assert response.usage.output_tokens == 0
+    assert response.usage.reasoning_tokens == 4
     assert (response.model, response.response_id) == ("claude-1", "m")
 
 
@@ -198,3 +203,131 @@ def test_events_and_deltas_of_unknown_types_say_nothing() -> None:
 def test_a_whole_body_that_is_no_message_is_an_error(data: bytes) -> None:
     reader = FLAVOR.reader(Request(body={}, is_stream=False))
     assert type(read(reader, [data]).error) is ProviderResponseError
+
+
+# --- unified parameters ---
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"),
+    [
+        (True, {"thinking": {"type": "adaptive"}}),
+        (False, {"thinking": {"type": "disabled"}}),
+        ({"effort": "none"}, {"thinking": {"type": "disabled"}}),
+        ({"max_tokens": 2000}, {"thinking": {"type": "enabled", "budget_tokens": 2000}}),
+        ({"effort": "high"}, {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}}),
+        (
+            {"effort": "low", "max_tokens": 2000},
+            {"thinking": {"type": "enabled", "budget_tokens": 2000}, "output_config": {"effort": "low"}},
+        ),
+    ],
+)
+def test_reasoning_is_thinking_and_effort(asked: object, sent: JsonObject) -> None:
+    formatted = body(reasoning=asked)
+    assert {name: formatted[name] for name in ("thinking", "output_config") if name in formatted} == sent
+    assert "reasoning" not in formatted
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"reasoning": {"max_tokens": 4096}}, r"max_tokens=4096, .* max_tokens=4096 \(set by the flavor\)"),
+        ({"reasoning": {"max_tokens": 9}, "max_tokens": 5}, r"max_tokens=9, .* max_tokens=5 \(set by the call\)"),
+        ({"reasoning": {"max_tokens": 9}, "max_completion_tokens": 5}, r"max_tokens=5 \(set by the call\)"),
+        ({"reasoning": {"effort": "minimal"}}, "an effort of low, medium, high, xhigh, max"),
+        ({"reasoning": {"summary": "auto"}}, "names 'summary'"),
+        ({"reasoning": True, "thinking": {"type": "disabled"}}, "says the same as 'thinking'"),
+        (
+            {"reasoning": {"effort": "low"}, "output_config": {"effort": "max"}},
+            "says the same as 'output_config.effort'",
+        ),
+    ],
+)
+def test_reasoning_that_cannot_be_is_refused(values: dict[str, object], said: str) -> None:
+    with pytest.raises(ParameterError, match=said) as caught:
+        body(**values)
+    assert (caught.value.parameter, caught.value.layer) == ("reasoning", "call")
+
+
+def test_a_schema_binds_the_answer_beside_what_was_configured() -> None:
+    schema = {"type": "object", "title": "Trip"}
+    sent = body(output_schema=schema, output_config={"effort": "low"})
+    assert sent["output_config"] == {"effort": "low", "format": {"type": "json_schema", "schema": schema}}
+    with pytest.raises(ParameterError, match=r"output_config\.format"):
+        body(output_schema=schema, output_config={"format": {}})
+
+
+def test_a_callers_configuration_is_left_as_it_was() -> None:
+    config: dict[str, object] = {}
+    body(reasoning={"effort": "low"}, output_config=config)
+    assert config == {}
+
+
+def test_plain_and_server_tools_are_understood() -> None:
+    schema = {"type": "object"}
+    server = {"type": "web_search_20250305", "name": "web_search"}
+    sent = body(tools=[{"name": "f", "parameters": schema}, server, {"name": "g"}], tool_choice={"name": "f"})
+    assert sent["tools"] == [
+        {"name": "f", "input_schema": schema},
+        server,
+        {"name": "g", "input_schema": {"type": "object", "properties": {}}},
+    ]
+    assert sent["tool_choice"] == {"type": "tool", "name": "f"}
+
+
+# --- reasoning that is wanted back ---
+
+SIGNED = {"type": "thinking", "thinking": "Let me see.", "signature": "c2ln"}
+REDACTED = {"type": "redacted_thinking", "data": "enc"}
+
+
+def block_events(index: int, block: JsonObject, *deltas: JsonObject) -> list[JsonObject]:
+    return [
+        {"type": "content_block_start", "index": index, "content_block": block},
+        *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
+        {"type": "content_block_stop", "index": index},
+    ]
+
+
+def test_signed_reasoning_is_kept_and_sent_back_before_the_tool_call() -> None:
+    events = [
+        *block_events(
+            0,
+            {"type": "thinking", "thinking": "", "signature": ""},
+            {"type": "thinking_delta", "thinking": "Let me "},
+            {"type": "thinking_delta", "thinking": "see."},
+            {"type": "signature_delta", "signature": "c2ln"},
+        ),
+        *block_events(1, REDACTED),
+        *block_events(2, {"type": "tool_use", "id": "t", "name": "f", "input": {}}),
+        finish("tool_use"),
+    ]
+    response = answer(*events).response
+    assert response.choices[0].reasoning == "Let me see."
+    assert response.choices[0].reasoning_blocks == (SIGNED, REDACTED)
+    again = message_from(response.message.to_chat())
+    assert again == response.message
+    sent = body(USER, again, Message(role="tool", content="x", tool_call_id="t"))
+    assert sent["messages"][1]["content"] == [
+        SIGNED,
+        REDACTED,
+        {"type": "tool_use", "id": "t", "name": "f", "input": {}},
+    ]
+
+
+def test_reasoning_is_kept_from_a_whole_answer_too() -> None:
+    whole = {"type": "message", "content": [SIGNED, REDACTED, {"type": "text", "text": "a"}], "stop_reason": "end_turn"}
+    reader = FLAVOR.reader(Request(body={}, is_stream=False))
+    response = read(reader, [json.dumps(whole).encode()]).response
+    assert (response.text, response.choices[0].reasoning_blocks) == ("a", (SIGNED, REDACTED))
+
+
+def test_reasoning_that_nobody_signed_is_not_sent_back() -> None:
+    events = block_events(0, {"type": "thinking", "thinking": "hm"}, {"type": "thinking_delta", "thinking": "!"})
+    response = answer(*events, finish("end_turn")).response
+    assert (response.choices[0].reasoning, response.choices[0].reasoning_blocks) == ("hm!", ())
+
+
+def test_blocks_of_other_providers_are_left_out() -> None:
+    foreign = Message(role="assistant", content="a", reasoning_blocks=({"type": "reasoning", "id": "r"},))
+    assert body(USER, foreign)["messages"][1] == {"role": "assistant", "content": "a"}

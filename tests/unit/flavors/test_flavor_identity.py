@@ -62,7 +62,26 @@ def test_headers_are_copied() -> None:
     headers = {"x-team": "a"}
     flavor = OpenAIChat("key", headers=headers)
     headers["x-team"] = "b"
+    handed = flavor._client_arguments()["default_headers"]
+    assert handed == {"x-team": "a"}
+    assert isinstance(handed, dict)
+    handed["authorization"] = "a client's own"
     assert flavor._client_arguments()["default_headers"] == {"x-team": "a"}
+
+
+@pytest.mark.parametrize("proxy", ["proxy.example.org:3128", "//", "http://", "http://user:secret@[::1"])
+def test_a_proxy_that_is_no_address_is_refused_and_not_shown(proxy: str) -> None:
+    with pytest.raises(ConfigurationError, match="proxy is not an address") as caught:
+        OpenAIChat("key", proxy=proxy)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "flavor", [OpenAIChat("key", proxy="gopher://x:1"), AnthropicClaudeChat("key", proxy="gopher://x:1")]
+)
+def test_a_proxy_that_the_client_does_not_take_is_a_matter_of_configuration(flavor: OpenAIChat) -> None:
+    with pytest.raises(ConfigurationError, match=r"the provider's client cannot be made: .*gopher"):
+        flavor.warm()
 
 
 def test_making_a_flavor_loads_no_provider() -> None:

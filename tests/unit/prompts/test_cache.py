@@ -1,10 +1,10 @@
-"""The cache: what is served without asking, what stands in for an outage, and that one asks for many."""
+"""The cache: what is served without waiting, what stands in for an outage, and that one asks for many."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -12,8 +12,8 @@ import attrs
 import pytest
 
 from freeplay_like.core.templates import PromptTemplate, TemplateMessage
-from freeplay_like.errors import AuthorizationError, BackendError, TemplateNotFoundError
-from freeplay_like.prompts.cache import RETRY_S, CachedPrompts
+from freeplay_like.errors import AuthorizationError, BackendError, TemplateNotFoundError, TemplateSyntaxError
+from freeplay_like.prompts.cache import RETRY_S, CachedPrompts, TemplateKey, VersionKey
 from support.waiting import until
 
 
@@ -32,12 +32,18 @@ class Hands:
     def new_id(self) -> str:
         return "id"
 
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+    async def asleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
 
 @attrs.define
 class Source:
-    """A backend of templates: `version` is what it holds, `error` what it raises instead."""
+    """A backend of templates: `version_now` is what it holds, `error` what it raises instead."""
 
-    version: str = "1"
+    version_now: str = "1"
     error: BaseException | None = None
     before: Callable[[], object] = lambda: None
     asked: list[tuple[str, str, str]] = attrs.field(factory=list)
@@ -49,7 +55,10 @@ class Source:
         if self.error is not None:
             raise self.error
         message = TemplateMessage(role="user", content=f"{name} in {environment}")
-        return PromptTemplate(name=name, messages=(message,), version=self.version, source="backend")
+        return PromptTemplate(name=name, messages=(message,), version=self.version_now, source="backend")
+
+    def version(self, project_id: str, template_id: str, version_id: str) -> PromptTemplate:
+        return attrs.evolve(self.get(project_id, template_id, version_id), version_id=version_id)
 
     def at_hand(self, project_id: str, name: str, environment: str) -> PromptTemplate | None:
         return None
@@ -69,8 +78,16 @@ def source() -> Source:
 
 
 @pytest.fixture
-def cached(source: Source, clock: Hands) -> CachedPrompts:
-    return CachedPrompts(source, clock=clock)
+def cached(source: Source, clock: Hands) -> Iterator[CachedPrompts]:
+    made = CachedPrompts(source, clock=clock)
+    yield made
+    at_rest(made)
+
+
+def at_rest(cached: CachedPrompts) -> None:
+    """Wait until nothing is asked in the background; a thread that stayed would fail here."""
+    until(lambda: cached._held.refresher is None, what="the end of the thread")
+    assert not cached._held.due
 
 
 def served(cached: CachedPrompts, name: str = "a", environment: str = "prod") -> tuple[str | None, str]:
@@ -81,14 +98,222 @@ def served(cached: CachedPrompts, name: str = "a", environment: str = "prod") ->
 def test_a_fresh_copy_is_served_without_asking(cached: CachedPrompts, source: Source, clock: Hands) -> None:
     assert cached.at_hand("p", "a", "prod") is None
     assert served(cached) == ("1", "backend")
-    source.version = "2"
-    clock.seconds = 59.9
+    source.version_now = "2"
+    clock.seconds = 9.9
     assert served(cached) == ("1", "cache")
     assert cached.at_hand("p", "a", "prod") is cached.get("p", "a", "prod")
+    at_rest(cached)
+    assert len(source.asked) == 1
+
+
+def test_a_copy_that_is_not_fresh_is_served_at_once_and_asked_for_meanwhile(
+    cached: CachedPrompts, source: Source, clock: Hands
+) -> None:
+    served(cached)
+    go = threading.Event()
+    source.version_now, source.before = "2", lambda: go.wait(20)
+    clock.seconds = 10
+    for _ in range(5):
+        assert served(cached) == ("1", "cache")
+        copy = cached.at_hand("p", "a", "prod")
+        assert copy is not None
+        assert (copy.version, copy.source) == ("1", "cache")
+    go.set()
+    at_rest(cached)
+    assert served(cached) == ("2", "cache")
+    assert len(source.asked) == 2
+    clock.seconds += 9.9
+    assert served(cached) == ("2", "cache")
+    at_rest(cached)
+    assert len(source.asked) == 2
+
+
+def test_the_first_call_after_a_quiet_time_waits_for_the_source(
+    cached: CachedPrompts, source: Source, clock: Hands
+) -> None:
+    served(cached)
+    source.version_now = "2"
     clock.seconds = 60
     assert cached.at_hand("p", "a", "prod") is None
     assert served(cached) == ("2", "backend")
     assert len(source.asked) == 2
+
+
+def test_callers_can_be_made_to_wait_for_what_is_not_fresh(source: Source, clock: Hands) -> None:
+    cached = CachedPrompts(source, fresh_s=30, revalidate_s=0, clock=clock)
+    served(cached)
+    source.version_now = "2"
+    clock.seconds = 29.9
+    assert served(cached) == ("1", "cache")
+    clock.seconds = 30
+    assert cached.at_hand("p", "a", "prod") is None
+    assert served(cached) == ("2", "backend")
+
+
+def test_one_who_waits_joins_the_question_that_is_asked_in_the_background(
+    cached: CachedPrompts, source: Source, clock: Hands
+) -> None:
+    served(cached)
+    asked, go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        asked.set()
+        assert go.wait(20)
+
+    source.before, source.version_now = hold, "2"
+    clock.seconds = 59
+    assert served(cached) == ("1", "cache")
+    assert asked.wait(20)
+    clock.seconds = 60
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(served, cached)
+        until(lambda: len(_waiters(cached)) == 1, what="the caller who waits")
+        go.set()
+        assert answer.result(20) == ("2", "backend")
+    assert len(source.asked) == 2
+
+
+def test_many_templates_are_asked_for_by_one_thread_that_ends(
+    cached: CachedPrompts, source: Source, clock: Hands
+) -> None:
+    names = [f"t{number}" for number in range(20)]
+    for name in names:
+        served(cached, name)
+    threads: set[str] = set()
+    source.before = lambda: threads.add(threading.current_thread().name)
+    clock.seconds = 10
+    for name in names:
+        assert served(cached, name) == ("1", "cache")
+    at_rest(cached)
+    assert threads == {"freeplay_like-prompts"}
+    assert sorted(name for _, name, _ in source.asked[20:]) == sorted(names)
+
+
+@pytest.mark.parametrize(
+    "error", [AuthorizationError("wrong key"), TemplateNotFoundError("gone"), TemplateSyntaxError("odd")]
+)
+def test_what_the_source_refuses_in_the_background_the_next_caller_hears(
+    cached: CachedPrompts, source: Source, clock: Hands, error: Exception
+) -> None:
+    served(cached)
+    source.error = error
+    clock.seconds = 10
+    assert served(cached) == ("1", "cache")
+    at_rest(cached)
+    assert cached.at_hand("p", "a", "prod") is None
+    for _ in range(2):
+        with pytest.raises(type(error)):
+            served(cached)
+    source.error, source.version_now = None, "2"
+    assert served(cached) == ("2", "backend")
+    assert served(cached) == ("2", "cache")
+
+
+def test_without_a_thread_to_be_had_later_callers_wait(
+    cached: CachedPrompts, source: Source, clock: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    served(cached)
+    source.version_now = "2"
+    clock.seconds = 10
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none_left)
+        assert served(cached) == ("1", "cache")
+    at_rest(cached)
+    clock.seconds = 60
+    assert served(cached) == ("2", "backend")
+
+
+def test_closing_ends_what_is_asked_in_the_background(cached: CachedPrompts, source: Source, clock: Hands) -> None:
+    for name in "abc":
+        served(cached, name)
+    asked, go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        asked.set()
+        assert go.wait(20)
+
+    source.before = hold
+    clock.seconds = 10
+    for name in "abc":
+        served(cached, name)
+    assert asked.wait(20)
+    with ThreadPoolExecutor(1) as pool:
+        closing = pool.submit(cached.close)
+        until(lambda: not cached._held.due, what="the beginning of close")
+        go.set()
+        closing.result(20)
+    assert source.is_closed
+    assert not [thread for thread in threading.enumerate() if thread.name == "freeplay_like-prompts"]
+    assert len(source.asked) == 4
+
+
+def test_a_refresh_by_hand_asks_although_the_copy_is_fresh(cached: CachedPrompts, source: Source) -> None:
+    served(cached)
+    source.version_now = "2"
+    template = cached.refresh("p", "a", "prod")
+    assert (template.version, template.source) == ("2", "backend")
+    assert served(cached) == ("2", "cache")
+    source.error = BackendError("down")
+    assert cached.refresh("p", "a", "prod").source == "stale"
+
+
+def test_what_was_asked_before_a_refresh_does_not_replace_its_answer(cached: CachedPrompts, source: Source) -> None:
+    asked, go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        if not asked.is_set():
+            asked.set()
+            assert go.wait(20)
+
+    source.before = hold
+    with ThreadPoolExecutor(1) as pool:
+        early = pool.submit(served, cached)
+        assert asked.wait(20)
+        source.version_now = "2"
+        assert cached.refresh("p", "a", "prod").version == "2"
+        source.version_now = "early"
+        go.set()
+        assert early.result(20) == ("early", "backend")
+    assert served(cached) == ("2", "cache")
+
+
+def test_what_is_forgotten_is_asked_for_again(cached: CachedPrompts, source: Source) -> None:
+    for name in "ab":
+        served(cached, name)
+        served(cached, name, "dev")
+    cached.version("p", "t", "v")
+    cached.forget("a")
+    source.version_now = "2"
+    assert served(cached, "a") == ("2", "backend")
+    assert served(cached, "a", "dev") == ("2", "backend")
+    assert served(cached, "b") == ("1", "cache")
+    assert cached.version("p", "t", "v").source == "cache"
+    cached.forget()
+    assert served(cached, "b") == ("2", "backend")
+    assert cached.version("p", "t", "v").source == "backend"
+
+
+def test_a_version_is_kept_for_ever_within_the_bound(source: Source, clock: Hands) -> None:
+    cached = CachedPrompts(source, limit=2, clock=clock)
+    assert cached.version("p", "t", "v").source == "backend"
+    clock.seconds, source.error = 1e9, BackendError("down")
+    kept = cached.version("p", "t", "v")
+    assert (kept.version_id, kept.source) == ("v", "cache")
+    with pytest.raises(BackendError, match="down"):
+        cached.version("p", "t", "other")
+    source.error = None
+    served(cached, "a")
+    served(cached, "b")
+    assert cached.version("p", "t", "v").source == "backend"
+
+
+def test_a_version_is_not_taken_for_a_template_of_the_same_words(cached: CachedPrompts, source: Source) -> None:
+    assert TemplateKey("p", "t", "v") != VersionKey("p", "t", "v")
+    cached.version("p", "t", "v")
+    assert cached.at_hand("p", "t", "v") is None
 
 
 def test_projects_names_and_environments_are_kept_apart(cached: CachedPrompts, source: Source) -> None:
@@ -109,13 +334,16 @@ def test_an_outage_is_bridged_with_one_line_in_the_log(
     assert served(cached, "a") == ("1", "stale")
     clock.seconds += RETRY_S
     assert served(cached, "b") == ("1", "stale")
+    at_rest(cached)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert caplog.records[0].getMessage() == (
         "templates are served from copies while the backend is away ('a': 100 s old): down"
     )
-    source.error, source.version = None, "2"
+    source.error, source.version_now = None, "2"
     clock.seconds += RETRY_S
-    assert served(cached, "a") == ("2", "backend")
+    assert served(cached, "a") == ("1", "stale")
+    at_rest(cached)
+    assert served(cached, "a") == ("2", "cache")
     assert caplog.records[-1].getMessage() == "the backend answers again"
     source.error = BackendError("down")
     clock.seconds += 60
@@ -123,7 +351,9 @@ def test_an_outage_is_bridged_with_one_line_in_the_log(
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO", "WARNING"]
 
 
-def test_a_backend_that_is_away_is_left_alone_for_a_while(cached: CachedPrompts, source: Source, clock: Hands) -> None:
+def test_a_backend_that_is_away_is_left_alone_for_a_while_and_nobody_waits_for_it(
+    cached: CachedPrompts, source: Source, clock: Hands
+) -> None:
     served(cached, "a")
     served(cached, "b")
     source.error = BackendError("down")
@@ -134,10 +364,28 @@ def test_a_backend_that_is_away_is_left_alone_for_a_while(cached: CachedPrompts,
         copy = cached.at_hand("p", name, "prod")
         assert copy is not None
         assert copy.source == "stale"
+    at_rest(cached)
     assert len(source.asked) == 3
     with pytest.raises(BackendError):
         served(cached, "unknown")
     assert len(source.asked) == 4
+    clock.seconds += RETRY_S
+    copy = cached.at_hand("p", "a", "prod")
+    assert copy is not None
+    assert copy.source == "stale"
+    at_rest(cached)
+    assert len(source.asked) == 5
+
+
+def test_an_outage_of_long_ago_is_not_believed(cached: CachedPrompts, source: Source, clock: Hands) -> None:
+    served(cached)
+    source.error = BackendError("down")
+    clock.seconds = 100
+    assert served(cached) == ("1", "stale")
+    source.error, source.version_now = None, "2"
+    clock.seconds += 60
+    assert cached.at_hand("p", "a", "prod") is None
+    assert served(cached) == ("2", "backend")
 
 
 def test_a_copy_that_is_too_old_does_not_stand_in(cached: CachedPrompts, source: Source, clock: Hands) -> None:
@@ -161,6 +409,7 @@ def test_an_outage_without_a_copy_is_not_announced_as_bridged(
     assert not caplog.records
     clock.seconds += RETRY_S
     assert served(cached) == ("1", "stale")
+    at_rest(cached)
     assert len(caplog.records) == 1
 
 

@@ -89,3 +89,14 @@ def test_a_file_without_permission_is_named(folder: Path) -> None:
 def test_a_folder_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"no folder of templates at .*missing"):
         FolderPrompts(tmp_path / "missing")
+
+
+def test_a_version_is_found_as_long_as_its_file_says_the_same(folder: Path) -> None:
+    (folder / "bad.prompt").write_bytes(b"\xff no text")
+    prompts = FolderPrompts(folder)
+    version_id = prompts.get("p", "greeting", "prod").version_id
+    assert version_id is not None
+    assert prompts.version("p", "", version_id).name == "greeting"
+    (folder / "greeting.prompt").write_text("=== user ===\nHello {{name}}\n")
+    with pytest.raises(TemplateNotFoundError, match=rf"of version '{version_id}'; a folder holds only what"):
+        prompts.version("p", "", version_id)

@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 import pytest
 
 from freeplay_like.core.wire import to_wire
-from freeplay_like.recording.courier import FIRST_PAUSE_S, HURRIED_PAUSE_S, LONGEST_PAUSE_S, Courier
+from freeplay_like.recording.courier import FIRST_PAUSE_S, HOLD_S, HURRIED_PAUSE_S, LONGEST_PAUSE_S, Courier
+from freeplay_like.recording.frames import Lane, amend_frame, end_frame
 from freeplay_like.recording.gates import Gate, Tally
 from freeplay_like.recording.sources import Limits, Pending, Ring
 from freeplay_like.recording.transport import Answer, Sender, answer_of, batch_body, retry_after_s
 from freeplay_like.recording.troubles import Troubles
-from support.sink import make_record
+from support.sink import make_amendment, make_record
 
 STORED = Answer(verdict="stored")
 AWAY = Answer(verdict="unreachable", message="away")
@@ -44,8 +45,8 @@ class ScriptedTransport:
         self.answers = deque(answers)
         self.sent: list[int] = []
 
-    def send(self, project_id: str, sender: Sender, records: Sequence[bytes]) -> Answer:
-        self.sent.append(len(records))
+    def send(self, lane: Lane, sender: Sender, items: Sequence[bytes]) -> Answer:
+        self.sent.append(len(items))
         return self.answers.popleft() if self.answers else STORED
 
     def close(self) -> None:
@@ -146,13 +147,55 @@ def test_records_of_a_refused_project_stay_in_memory_and_others_pass() -> None:
 
 
 def test_a_ring_drops_what_it_cannot_hold_and_takes_again_what_fits() -> None:
-    ring = Ring(limit_bytes=100)
+    data = to_wire(make_record())
+    ring = Ring(limit_bytes=len(data) * 5 // 2)
     for _ in range(3):
-        ring.offer(b"x" * 40)
+        ring.offer(data)
     assert (len(ring), ring.dropped.value) == (2, 1)
-    assert len(ring.drain()) == 2
-    ring.offer(b"x" * 40)
+    assert [pending.data for pending in ring.drain()] == [data] * 2
+    ring.offer(data)
     assert (len(ring), ring.dropped.value) == (1, 1)
+
+
+def test_what_is_no_record_is_dropped_and_counted() -> None:
+    ring = Ring()
+    ring.offer(b"no record")
+    assert ring.take(Limits(), 0.0) is None
+    ring.offer(b"none either")
+    assert (ring.drain(), len(ring), ring.dropped.value) == ([], 0, 2)
+
+
+def test_what_is_still_in_memory_knows_how_it_stands_in_a_journal() -> None:
+    ring = Ring()
+    record, amendment = to_wire(make_record()), to_wire(make_amendment())
+    ring.offer(record)
+    ring.offer(amendment)
+    assert [pending.frame for pending in ring.drain()] == [end_frame(record), amend_frame(amendment)]
+
+
+def test_the_ring_tells_of_records_it_delivered_and_not_of_amendments() -> None:
+    bench = Bench()
+    told: list[str] = []
+    bench.ring.on_settled = told.append
+    record = make_record()
+    bench.ring.offer(to_wire(make_amendment()))
+    bench.ring.offer(to_wire(record))
+    bench.run()
+    assert (told, bench.ring.counts.sent) == ([record.record_id], 2)
+
+
+def test_a_backend_that_knows_no_amendments_is_asked_again_later() -> None:
+    bench = Bench(STORED, Answer(verdict="unheard", message="no word"))
+    bench.offer(2)
+    bench.ring.offer(to_wire(make_amendment()))
+    bench.run()
+    assert (bench.transport.sent, bench.ring.counts.sent, len(bench.ring)) == ([2, 1], 2, 1)
+    bench.offer(1)
+    bench.run()
+    assert (bench.transport.sent, len(bench.ring)) == ([2, 1, 1], 1)
+    bench.clock.now_s += 2 * HOLD_S
+    bench.run()
+    assert (bench.ring.counts.sent, len(bench.ring)) == (4, 0)
 
 
 @pytest.mark.parametrize(
@@ -180,6 +223,14 @@ def test_an_answer_names_what_was_rejected_and_may_say_more() -> None:
     assert [(r.index, r.message) for r in answer.rejected] == [(3, "m")]
 
 
+def test_an_answer_without_a_word_of_amendments_has_not_stored_them() -> None:
+    assert answer_of(200, b'{"stored":0,"rejected":[]}', kind="amendment").verdict == "unheard"
+    body = b'{"stored":0,"rejected":[],"amendments_stored":0,"amendments_rejected":[{"index":1,"message":"m"}]}'
+    answer = answer_of(200, body, kind="amendment")
+    assert (answer.verdict, [r.index for r in answer.rejected]) == ("stored", [1])
+    assert answer_of(200, body).rejected == ()
+
+
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
@@ -199,7 +250,12 @@ def test_retry_after_is_seconds_or_a_date_and_bounded(header: str | None, second
 
 def test_records_go_into_a_body_as_they_are() -> None:
     sender = Sender(sender_id="s", host="h", pid=1, sdk="t")
-    assert batch_body(sender, [b'{"a": 1}', b'{"b":2}']).endswith(b',"records":[{"a": 1},{"b":2}]}')
+    assert batch_body("record", sender, [b'{"a": 1}', b'{"b":2}']).endswith(b',"records":[{"a": 1},{"b":2}]}')
+
+
+def test_amendments_have_their_own_place_in_a_body() -> None:
+    sender = Sender(sender_id="s", host="h", pid=1, sdk="t")
+    assert batch_body("amendment", sender, [b'{"a": 1}']).endswith(b',"records":[],"amendments":[{"a": 1}]}')
 
 
 def test_a_gate_is_quiet_when_it_is_shut_and_everybody_has_left() -> None:

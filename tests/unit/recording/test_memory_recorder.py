@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from freeplay_like.recording.base import Recorder
 from freeplay_like.recording.memory import MemoryRecorder
-from support.sink import make_record, make_start
+from support.sink import make_amendment, make_record, make_start
 
 
 def test_a_memory_recorder_shows_what_it_was_told() -> None:
@@ -14,9 +14,12 @@ def test_a_memory_recorder_shows_what_it_was_told() -> None:
     as_seam.progress(running.record_id, "a")
     as_seam.progress(running.record_id, "b")
     as_seam.submit(ended)
+    said = make_amendment(ended.record_id)
+    as_seam.amend(said)
     assert recorder.records == [ended]
+    assert recorder.amendments == [said]
     assert recorder.in_flight == [running]
     assert recorder.progressed == {running.record_id: ["a", "b"]}
     assert as_seam.flush().is_complete
-    assert as_seam.close().sent == 1
+    assert as_seam.close().sent == 2
     assert recorder.is_closed

@@ -6,17 +6,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from freeplay_like.core.chunks import Usage
 from freeplay_like.core.completion import Choice
+from freeplay_like.core.limits import Attempt
 from freeplay_like.core.messages import Message
 from freeplay_like.core.parameters import ParameterSetting
-from freeplay_like.core.records import ErrorInfo, Record
+from freeplay_like.core.records import Amendment, ErrorInfo, Record
+from freeplay_like.core.wire import to_wire
 from freeplay_like.recording.recorder import JournalRecorder
 from freeplay_like.recording.redaction import MASK, Redactor, mask_bytes, mask_text
 from freeplay_like.recording.troubles import Troubles
-from support.sink import KEY, Sink, make_record, make_start
+from support.sink import KEY, Sink, make_amendment, make_record, make_start
 
 SECRET = "sk-ant-seeded-0123456789abcdef"
 
@@ -136,6 +139,97 @@ def test_a_record_that_cannot_be_written_is_kept_without_its_contents() -> None:
     assert record.record_id in troubles.messages()[0]
 
 
+def test_attempts_and_headers_of_a_provider_are_masked() -> None:
+    attempt = Attempt(
+        number=1, started_ms=0.0, latency_ms=1.0, waited_ms=2.0, error="E", message="bad key sk-1234", status=401
+    )
+    record = make_record(attempts=(attempt,), headers={"set-cookie": "abc", "x-request-id": "r"})
+    found = written(record)
+    assert found["attempts"][0]["message"] == f"bad key {MASK}"
+    assert found["headers"] == {"set-cookie": MASK, "x-request-id": "r"}
+    without = written(record, hook=lambda _: None)["attempts"][0]
+    assert (without["message"], without["status"]) == (MASK, 401)
+
+
+# --- amendments -------------------------------------------------------------------------------------------
+
+
+def said(amendment: Amendment, **settings: Any) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(Redactor(Troubles(), **settings).amendment_json(amendment))
+    return values
+
+
+PRIVATE = make_amendment(
+    feedback="negative",
+    comments={"note": "private"},
+    scores={"is_right": True, "closeness": 0.5, "label": "private"},
+    new_messages=(Message(role="assistant", content="private"),),
+)
+
+
+def test_an_amendment_is_written_as_it_is_but_for_its_secrets() -> None:
+    assert said(PRIVATE) == json.loads(to_wire(PRIVATE))
+    comments = {"note": f"my key {SECRET} and hush", "headers": {"Authorization": "Basic abc"}}
+    found = said(make_amendment(comments=comments, new_messages=PRIVATE.new_messages), own_key="hush")
+    assert found["comments"] == {"note": f"my key {MASK} and {MASK}", "headers": {"Authorization": MASK}}
+    assert found["new_messages"][0]["content"] == "private"
+
+
+@pytest.mark.parametrize("failure", ["raises", "none"])
+def test_a_hook_that_fails_keeps_the_thumb_and_the_numbers(failure: str) -> None:
+    def hook(record: Record) -> Record | None:
+        if failure == "raises":
+            raise LookupError("private")
+        return None
+
+    found = said(PRIVATE, hook=hook)
+    assert "private" not in json.dumps(found)
+    assert (found["amendment_id"], found["record_id"]) == (PRIVATE.amendment_id, PRIVATE.record_id)
+    assert (found["feedback"], found["scores"]) == ("negative", {"is_right": True, "closeness": 0.5})
+    assert "redact hook" in found["comments"]["redaction"]
+
+
+def test_a_hook_sees_what_is_free_in_an_amendment_and_may_change_it() -> None:
+    seen: list[Record] = []
+
+    def hook(record: Record) -> Record:
+        seen.append(record)
+        return attrs.evolve(record, record_id="other", metadata={"note": "kept"}, messages=(), variables={"new": "x"})
+
+    found = said(PRIVATE, hook=hook)
+    (shown,) = seen
+    assert (shown.record_id, shown.messages, shown.metadata) == (
+        PRIVATE.record_id,
+        PRIVATE.new_messages,
+        PRIVATE.comments,
+    )
+    assert shown.variables == {"label": "private"}
+    assert (found["record_id"], found["comments"], found["new_messages"]) == (
+        PRIVATE.record_id,
+        {"note": "kept"},
+        [],
+    )
+    assert found["scores"] == {"is_right": True, "closeness": 0.5}
+
+
+def test_a_hook_is_not_asked_about_a_bare_thumb() -> None:
+    amendment = make_amendment(comments={})
+    assert said(amendment, hook=lambda _: None)["scores"] == amendment.scores
+
+
+def test_an_amendment_that_cannot_be_written_is_kept_without_its_contents() -> None:
+    class Silent:
+        def __repr__(self) -> str:
+            raise LookupError
+
+    troubles = Troubles()
+    amendment = make_amendment(comments={"value": Silent()})
+    found = json.loads(Redactor(troubles).amendment_json(amendment))
+    assert (found["amendment_id"], found["feedback"]) == (amendment.amendment_id, "positive")
+    assert "LookupError" in found["comments"]["redaction"]
+    assert amendment.record_id in troubles.messages()[0]
+
+
 def test_a_seeded_secret_is_nowhere_on_disk_or_wire(tmp_path: Path) -> None:
     with Sink() as sink:
         sink.judge = lambda _: None
@@ -149,11 +243,13 @@ def test_a_seeded_secret_is_nowhere_on_disk_or_wire(tmp_path: Path) -> None:
         recorder.start(make_start(record))
         recorder.progress(record.record_id, f"it is {SECRET} and {KEY}")
         recorder.submit(record)
+        recorder.amend(make_amendment(comments={"note": SECRET, "x-api-key": "short", "ours": KEY}))
         recorder.flush()
+        assert len(sink.amendments) == 1
         written_bytes = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
         assert record.record_id.encode() in written_bytes
         assert b"it is [redacted] and [redacted]" in written_bytes
-        for data in (written_bytes, json.dumps(sink.records).encode()):
+        for data in (written_bytes, json.dumps([sink.records, sink.amendments]).encode()):
             assert SECRET.encode() not in data
             assert KEY.encode() not in data
         recorder.close()

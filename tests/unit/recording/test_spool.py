@@ -14,14 +14,22 @@ from freeplay_like.clock import SystemClock
 from freeplay_like.core.records import Record
 from freeplay_like.core.wire import from_wire, to_wire
 from freeplay_like.recording.folders import Folder, Meta, Position, list_folders, spool_candidates
-from freeplay_like.recording.frames import encode_frame, end_frame, progress_frame, read_lines, start_frame
+from freeplay_like.recording.frames import (
+    Lane,
+    amend_frame,
+    encode_frame,
+    end_frame,
+    progress_frame,
+    read_lines,
+    start_frame,
+)
 from freeplay_like.recording.journal import Journal
 from freeplay_like.recording.reading import FolderSource
 from freeplay_like.recording.recorder import JournalRecorder
 from freeplay_like.recording.sources import Limits
 from freeplay_like.recording.spool import spool_status
 from freeplay_like.recording.troubles import Troubles
-from support.sink import KEY, PROJECT, make_record, make_start
+from support.sink import KEY, PROJECT, make_amendment, make_record, make_start
 
 META = Meta(api_base="http://backend/api", host="here", pid=1, sdk="test")
 
@@ -57,7 +65,7 @@ def write(journal: Journal, *frames: bytes) -> None:
 def ids(found: FolderSource) -> list[str]:
     taken = []
     while window := found.take(Limits(), 0.0):
-        taken += [pending.head.record_id for pending in window.records]
+        taken += [pending.head.record_id for pending in window.items]
         found.settle(window)
     return taken
 
@@ -100,11 +108,11 @@ def test_a_call_of_a_dead_process_is_interrupted_and_has_its_text(journal: Journ
     found, aside = source(orphaned(journal))
     window = found.take(Limits(), 0.0)
     assert window is not None
-    assert [pending.head.record_id for pending in window.records] == [ended.record_id]
+    assert [pending.head.record_id for pending in window.items] == [ended.record_id]
     found.settle(window)
     window = found.take(Limits(), 0.0)
     assert window is not None
-    record = from_wire(window.records[0].record, Record)
+    record = from_wire(window.items[0].data, Record)
     assert (record.record_id, record.outcome, record.ended_at) == (dead.record_id, "interrupted", None)
     assert record.text == "Over there \ufffd"
     found.settle(window)
@@ -168,7 +176,7 @@ def test_a_held_project_lets_others_pass_and_is_caught_up_in_order(journal: Jour
     found, _ = source(journal.folder, journal)
     window = found.take(Limits(), 0.0)
     assert window is not None
-    found.hold(window, "theirs", 30.0)
+    found.hold(window, Lane("theirs", "record"), 30.0)
     found.settle(window)
     write(journal, end_frame(to_wire(theirs[2])))
     assert found.take(Limits(), 1.0) is None
@@ -179,13 +187,49 @@ def test_a_held_project_lets_others_pass_and_is_caught_up_in_order(journal: Jour
     assert adopted.is_finished
 
 
+def test_amendments_that_are_held_let_records_pass_and_are_caught_up_in_order(journal: Journal) -> None:
+    records, amendments = [make_record() for _ in range(3)], [make_amendment() for _ in range(3)]
+    for record, amendment in zip(records[:2], amendments[:2], strict=True):
+        write(journal, amend_frame(to_wire(amendment)), end_frame(to_wire(record)))
+    found, _ = source(journal.folder, journal)
+    window = found.take(Limits(), 0.0)
+    assert window is not None
+    assert len(window.items) == 4
+    found.hold(window, Lane(PROJECT, "amendment"), 30.0)
+    found.settle(window)
+    write(journal, amend_frame(to_wire(amendments[2])), end_frame(to_wire(records[2])))
+    assert ids(found) == [records[2].record_id]
+    assert (found.next_try_s, found.is_finished) == (30.0, False)
+
+    adopted, _ = source(orphaned(journal))
+    assert ids(adopted) == [amendment.record_id for amendment in amendments]
+    assert adopted.is_finished
+
+
+def test_an_amendment_does_not_end_the_call_it_speaks_of(journal: Journal) -> None:
+    record = make_record()
+    write(journal, start_frame(to_wire(make_start(record))), amend_frame(to_wire(make_amendment(record.record_id))))
+    found, _ = source(orphaned(journal))
+    kinds = []
+    while window := found.take(Limits(), 0.0):
+        kinds += [pending.head.lane.kind for pending in window.items]
+        found.settle(window)
+    assert (kinds, found.is_finished) == (["amendment", "record"], True)
+
+
+def test_a_frame_that_holds_something_else_than_it_says_is_set_aside(journal: Journal) -> None:
+    write(journal, amend_frame(to_wire(make_record())), end_frame(to_wire(make_amendment())))
+    found, aside = source(orphaned(journal))
+    assert (ids(found), len(aside)) == ([], 2)
+
+
 def test_windows_keep_to_their_limits_and_a_large_record_goes_alone(journal: Journal) -> None:
     sizes = [10, 10, 10, 5000, 10]
     write(journal, *(end_frame(to_wire(make_record(metadata={"x": "x" * size}))) for size in sizes))
     found, _ = source(journal.folder, journal)
     counts = []
     while window := found.take(Limits(records=2, record_bytes=3000), 0.0):
-        counts.append(len(window.records))
+        counts.append(len(window.items))
         found.settle(window)
     assert counts == [2, 1, 1, 1]
 
@@ -232,15 +276,16 @@ def test_a_line_without_an_end_is_passed_over_in_bounded_memory(
 def test_status_tells_what_waits(journal: Journal) -> None:
     records = [make_record() for _ in range(3)]
     write(journal, start_frame(to_wire(make_start(records[0]))), *(end_frame(to_wire(r)) for r in records[1:]))
+    write(journal, amend_frame(to_wire(make_amendment(records[0].record_id))))
     spool = journal.folder.path.parent
     status = spool_status(spool)
     (folder,) = status.folders
-    assert (folder.is_alive, folder.pending, folder.in_flight, folder.pid) == (True, 2, 1, 1)
-    assert (folder.api_base, status.pending) == (META.api_base, 2)
+    assert (folder.is_alive, folder.pending, folder.in_flight, folder.pid) == (True, 3, 1, 1)
+    assert (folder.api_base, folder.amendments, status.pending) == (META.api_base, 1, 3)
     assert folder.oldest_at is not None
     assert folder.oldest_at.startswith(records[0].started_at.isoformat()[:19])
     journal.abandon()
-    assert spool_status(spool).pending == 3
+    assert spool_status(spool).pending == 4
 
 
 def test_a_spool_that_does_not_exist_is_empty(tmp_path: Path) -> None:

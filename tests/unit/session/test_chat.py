@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+import attrs
 import pytest
 
 from freeplay_like import (
@@ -14,10 +17,15 @@ from freeplay_like import (
     ParameterError,
     PromptTemplate,
     ProviderUnavailable,
+    Retry,
     TemplateMessage,
     TemplateNotFoundError,
+    ToolCallDelta,
+    Usage,
 )
+from freeplay_like.core.chunks import CompletionChunk
 from freeplay_like.testing import FakeFlavor, MemoryRecorder, StaticPrompts
+from support.twins import Twin
 
 ASSISTANT = PromptTemplate(
     name="assistant",
@@ -43,12 +51,12 @@ def test_a_chat_is_started_and_continued_with_its_own_history() -> None:
         {"role": "system", "content": "You help Ann."},
         {"role": "user", "content": "What is a tide?"},
     ]
-    assert chat.history == []
+    assert len(chat.history) == 0
     assert stream.result().content == "The moon."
-    assert chat.history == [*messages, {"role": "assistant", "content": "The moon."}]
+    assert chat.history.to_chat() == [*messages, {"role": "assistant", "content": "The moon."}]
     answer = chat.send("How often?")
     assert answer.content == "Twice a day."
-    assert answer.message_history == chat.history
+    assert answer.message_history == chat.history.to_chat()
     assert [m["content"] for m in flavor.requests[1].body["messages"]] == [  # type: ignore[attr-defined]
         "You help Ann.",
         "What is a tide?",
@@ -79,7 +87,7 @@ def test_what_a_caller_does_to_returned_messages_changes_nothing() -> None:
     messages.append({"role": "user", "content": "poison"})
     messages[0]["content"] = "poison"
     stream.result()
-    chat.history.clear()
+    chat.history.to_chat().clear()
     assert "poison" not in str(flavor.requests) + str(chat.history)
     assert len(chat.history) == 3
 
@@ -95,7 +103,8 @@ def test_a_failed_turn_is_not_remembered() -> None:
         stream.result()
     assert caught.value.partial is not None
     assert caught.value.partial.content == "b"
-    assert chat.history == before == first.message_history
+    assert chat.history == before
+    assert before.to_chat() == first.message_history
     assert chat.send("again!").message_history[-2:] == [
         {"role": "user", "content": "again!"},
         {"role": "assistant", "content": "c"},
@@ -171,8 +180,8 @@ async def test_the_async_twin_does_the_same() -> None:
         chat, messages, stream = await fp.start_chat_stream("p", "assistant", VARIABLES)
         assert [chunk.text async for chunk in stream] == ["The moon.", ""]
         answer = await chat.send("How often?")
-        assert answer.message_history == chat.history
-        assert chat.history[: len(messages)] == messages
+        assert answer.message_history == chat.history.to_chat()
+        assert chat.history[: len(messages)].to_chat() == messages
         assert (await (await chat.send_stream("Why?"))).content == "Because."
         kept = await chat.continue_chat(chat.history, "Sure?")
         assert kept.content == "Yes."
@@ -181,3 +190,52 @@ async def test_the_async_twin_does_the_same() -> None:
         report = await fp.flush()
     assert report.is_complete
     assert [record.outcome for record in recorder.records] == ["complete"] * 6
+
+
+WEATHER = CompletionChunk(tool_calls=(ToolCallDelta(index=0, id="c1", name="weather", arguments='{"city": "Oslo"}'),))
+ASKS = CompletionChunk(finish_reason="tool_calls", finish_reason_raw="tool_calls")
+
+
+def test_a_tools_answer_goes_back_into_the_conversation(twin: Twin) -> None:
+    flavor, recorder = FakeFlavor([WEATHER, ASKS], "Rain."), MemoryRecorder()
+    fp = twin.client(flavor, prompts=StaticPrompts(ASSISTANT), recorder=recorder)
+    chat, first = twin.do(fp.start_chat("p", "assistant", VARIABLES))
+    (call,) = first.tool_calls
+    assert (call.name, call.arguments) == ("weather", '{"city": "Oslo"}')
+    answer = twin.do(chat.send([{"role": "tool", "tool_call_id": call.id, "content": "8 mm"}]))
+    assert answer.content == "Rain."
+    asked, told = flavor.requests[1].body["messages"][-2:]
+    assert asked["tool_calls"][0]["id"] == told["tool_call_id"] == "c1"
+    assert [message.role for message in chat.history][-3:] == ["assistant", "tool", "assistant"]
+
+
+def test_a_prompt_changes_in_a_session_only_when_asked(twin: Twin) -> None:
+    flavor, prompts = FakeFlavor("Yes."), StaticPrompts(ASSISTANT)
+    fp = twin.client(flavor, prompts=prompts, recorder=MemoryRecorder())
+    session = fp.create_session("p")
+    twin.do(session.get_completion("assistant", VARIABLES))
+    prompts.templates["assistant"] = attrs.evolve(ASSISTANT, parameters={"temperature": 0.9})
+    twin.do(session.get_completion("assistant", VARIABLES))
+    session.refresh_templates()
+    twin.do(session.get_completion("assistant", VARIABLES))
+    assert [request.body["temperature"] for request in flavor.requests] == [0.2, 0.2, 0.9]
+
+
+def test_totals_count_tokens_and_know_what_they_cost(twin: Twin) -> None:
+    usage = Usage(input_tokens=1000, output_tokens=100, cached_input_tokens=200)
+    told = CompletionChunk(finish_reason="stop", usage=usage, model="gpt-4o")
+    untold = CompletionChunk(finish_reason="stop", model="gpt-4o")
+    flavor = FakeFlavor(["Yes.", told], ProviderUnavailable("boom"), ["Yes.", untold])
+    flavor.provider = "openai"
+    fp = twin.client(flavor, prompts=StaticPrompts(ASSISTANT), recorder=MemoryRecorder(), retry=Retry(attempts=1))
+    session = fp.create_session("p")
+    assert session.totals.cost_usd == 0
+    twin.do(session.get_completion("assistant", VARIABLES))
+    assert session.totals.cost_usd == Decimal("0.00325")
+    with pytest.raises(ProviderUnavailable):
+        twin.do(session.get_completion("assistant", VARIABLES))
+    totals = session.totals
+    assert (totals.calls, totals.input_tokens, totals.output_tokens, totals.cached_input_tokens) == (2, 1000, 100, 200)
+    assert totals.cost_usd == Decimal("0.00325")
+    twin.do(session.get_completion("assistant", VARIABLES))
+    assert session.totals.cost_usd is None

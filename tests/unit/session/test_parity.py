@@ -9,13 +9,18 @@ import pytest
 from freeplay_like import (
     AsyncChatSession,
     AsyncCompletionStream,
+    AsyncContinuedStream,
     AsyncFreeplay,
     AsyncSession,
+    AsyncTestRun,
     ChatSession,
     CompletionStream,
+    ContinuedStream,
     Freeplay,
     Session,
+    TestRun,
 )
+from freeplay_like.session.reading import AsyncReading, SyncReading
 from freeplay_like.session.sse import AsyncSseBody, SseBody
 
 TWINS = [
@@ -23,6 +28,9 @@ TWINS = [
     (Session, AsyncSession),
     (ChatSession, AsyncChatSession),
     (CompletionStream, AsyncCompletionStream),
+    (ContinuedStream, AsyncContinuedStream),
+    (TestRun, AsyncTestRun),
+    (SyncReading, AsyncReading),
     (SseBody, AsyncSseBody),
 ]
 RENAMED = {"aclose": "close"}

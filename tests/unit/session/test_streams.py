@@ -456,7 +456,7 @@ async def test_a_cancelled_task_leaves_a_cancelled_record() -> None:
     started = asyncio.Event()
 
     class SlowFlavor(FakeFlavor):
-        async def aopen(self, request):  # type: ignore[no-untyped-def]
+        async def aopen(self, request, *_):  # type: ignore[no-untyped-def]
             connection = self.open(request)
 
             async def body():  # type: ignore[no-untyped-def]

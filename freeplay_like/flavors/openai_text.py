@@ -1,0 +1,187 @@
+"""OpenAI's text completions, and every server that speaks them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final, cast
+
+import msgspec
+
+from freeplay_like.core.chunks import CompletionChunk
+from freeplay_like.core.messages import Message
+from freeplay_like.core.parameters import Parameters
+from freeplay_like.core.sse import SseEvent
+from freeplay_like.core.wire import JsonValue
+from freeplay_like.errors import MessageError
+from freeplay_like.flavors.base import Request
+from freeplay_like.flavors.connections import AsyncOpened, SyncOpened
+from freeplay_like.flavors.content import contents_of, unsayable
+from freeplay_like.flavors.openai_chat import FINISH_REASONS, usage_of
+from freeplay_like.flavors.openai_client import OpenAIFlavor
+from freeplay_like.flavors.options import finished, refuse_unsayable, renamed
+from freeplay_like.flavors.reading import AnswerReader
+from freeplay_like.flavors.transport import body_of, known_values
+
+if TYPE_CHECKING:
+    import httpx2
+    from openai import AsyncOpenAI, OpenAI
+
+_ARGUMENTS: Final = frozenset({"model", "prompt", "stream"})
+"""Arguments that every version of the client has; all else is sent beside them as it is."""
+
+_OTHER_NAMES: Final = {
+    "max_completion_tokens": "max_tokens",
+    "max_tokens_to_sample": "max_tokens",
+    "stop_sequences": "stop",
+}
+"""Parameters of other wire formats that this one has under another name."""
+
+_UNSAYABLE: Final = ("tools", "tool_choice", "output_schema", "reasoning")
+
+_SPEAKERS: Final[dict[str, str]] = {"user": "User", "assistant": "Assistant"}
+
+
+class OpenAIText(OpenAIFlavor):
+    """Text completions of OpenAI, or of a compatible server under `openai_api_base`; arguments as in `OpenAIFlavor`.
+
+    The prompt is the texts of the messages, with a blank line between two of them. A conversation, in which the
+    assistant has spoken, is written as a script: `User: ` and `Assistant: ` stand before what each says, what the
+    system says stands as it is, and a last line `Assistant:` leaves the word to the model.
+    """
+
+    name = "openai_text"
+
+    @property
+    def takes_output_schema(self) -> bool:
+        """Text has no schema."""
+        return False
+
+    @property
+    def default_parameters(self) -> Mapping[str, JsonValue]:
+        """Token counts of streams are sent only when they are asked for; `stream_options=None` takes that back."""
+        return {"stream_options": {"include_usage": True}}
+
+    def format(self, messages: Sequence[Message], parameters: Parameters, *, is_stream: bool) -> Request:
+        """The messages as one prompt, and the parameters beside it."""
+        refuse_unsayable(parameters, _UNSAYABLE, self.name)
+        body = renamed(body_of(parameters, self.name), parameters, _OTHER_NAMES)
+        body["prompt"] = _prompt(messages)
+        if not is_stream:
+            body.pop("stream_options", None)
+        return finished(body, parameters, is_stream=is_stream)
+
+    def reader(self, request: Request) -> OpenAITextReader:
+        """A fresh reader for the answer to `request`."""
+        return OpenAITextReader(request, self.provider)
+
+    def _send(self, client: OpenAI, request: Request, timeout: httpx2.Timeout) -> SyncOpened:
+        arguments, extra = known_values(request.body, _ARGUMENTS)
+        create = client.completions.with_streaming_response.create
+        return cast("SyncOpened", create(**arguments, extra_body=extra, timeout=timeout))  # type: ignore[call-overload]
+
+    def _asend(self, client: AsyncOpenAI, request: Request, timeout: httpx2.Timeout) -> AsyncOpened:
+        arguments, extra = known_values(request.body, _ARGUMENTS)
+        create = client.completions.with_streaming_response.create
+        return cast("AsyncOpened", create(**arguments, extra_body=extra, timeout=timeout))  # type: ignore[call-overload]
+
+
+def _prompt(messages: Sequence[Message]) -> str:
+    texts = [_text(message, index) for index, message in enumerate(messages)]
+    if all(message.role != "assistant" for message in messages):
+        return "\n\n".join(texts)
+    lines = [
+        f"{_SPEAKERS[message.role]}: {text}" if message.role in _SPEAKERS else text
+        for message, text in zip(messages, texts, strict=True)
+    ]
+    return "\n\n".join([*lines, f"{_SPEAKERS['assistant']}:"])
+
+
+def _text(message: Message, index: int) -> str:
+    """The text of a message that is nothing else.
+
+    Raises:
+        MessageError: it calls a tool, or has a part that is not text.
+    """
+    if message.tool_calls or message.role == "tool":
+        what = "calls a tool" if message.tool_calls else "is the result of a tool call"
+        raise MessageError(f"message {index} ({message.role}) {what}, which openai_text cannot say", index=index)
+    parts = contents_of(message, index)
+    other = next((part for part in parts if part.kind != "text"), None)
+    if other is not None:
+        raise unsayable(other, message, index, OpenAIText.name)
+    return "".join(part.text for part in parts)
+
+
+# --- reading: just the fields that a chunk needs; what servers disagree on is `object` and looked into ----
+
+
+class _Choice(msgspec.Struct, gc=False):
+    index: int | None = None
+    text: object = None
+    finish_reason: object = None
+    logprobs: object = None
+
+
+class _Answer(msgspec.Struct, gc=False):
+    id: object = None
+    model: object = None
+    choices: list[_Choice] | None = None
+    usage: dict[str, object] | None = None
+    error: object = None
+
+
+_decoder: Final = msgspec.json.Decoder(_Answer)
+
+
+class OpenAITextReader(AnswerReader):
+    """Reads `text_completion` events, and whole bodies. Log probabilities are kept in the shape they come in."""
+
+    def _read_event(self, event: SseEvent) -> Sequence[CompletionChunk]:
+        data = event.data
+        if data.startswith(b"[DONE]"):
+            self._is_done = True
+            return ()
+        if event.event == "error":
+            raise self._failure(data)
+        if not data:
+            return ()
+        answer = self._decoded(event, _decoder)
+        if answer.error is not None:
+            raise self._failure(data)
+        return _chunks(answer, data)
+
+    def _read_body(self, body: bytes) -> Sequence[CompletionChunk]:
+        answer = self._decoded_body(body, _decoder)
+        if answer.error is not None:
+            raise self._failure(body)
+        if not answer.choices:
+            raise self._not_an_answer(body)
+        return _chunks(answer, body)
+
+
+def _chunks(answer: _Answer, data: bytes) -> list[CompletionChunk]:
+    """The chunks of one event: one for each choice, or one for the usage alone."""
+    usage = None if answer.usage is None else usage_of(answer.usage)
+    model = answer.model if isinstance(answer.model, str) else None
+    response_id = answer.id if isinstance(answer.id, str) else None
+    if not answer.choices:
+        if usage is None:
+            return []
+        return [CompletionChunk(usage=usage, model=model, response_id=response_id, data=data)]
+    chunks = []
+    for position, choice in enumerate(answer.choices):
+        raw = choice.finish_reason if isinstance(choice.finish_reason, str) and choice.finish_reason else None
+        chunks.append(
+            CompletionChunk(
+                text=choice.text if isinstance(choice.text, str) else "",
+                choice=position if choice.index is None else choice.index,
+                logprobs=choice.logprobs if isinstance(choice.logprobs, dict) else None,
+                finish_reason=None if raw is None else FINISH_REASONS.get(raw, "other"),
+                finish_reason_raw=raw,
+                usage=usage,
+                model=model,
+                response_id=response_id,
+                data=data,
+            )
+        )
+    return chunks
