@@ -472,6 +472,7 @@ def test_what_is_said_of_a_running_call_does_not_end_it(sink: Sink, tmp_path: Pa
         assert recorder.flush().sent == 1
         assert (folder := spool_status(tmp_path).folders[0]).in_flight == 1
         assert folder.pending == 0
+        recorder.close(10)
     assert spool_flush(tmp_path, sink.base, KEY).sent == 1
     assert sink.records[record.record_id]["choices"][0]["text"] == TEXT
 
