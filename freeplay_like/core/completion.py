@@ -46,7 +46,8 @@ class CompletionResponse:
     """An answer, whole or partial. The plain attributes speak of the first choice; `choices` holds all.
 
     `content` is the text; `is_complete` is True where the model ran to its natural end; `model` is the name
-    that answered; `record_id` the record that the call left in the backend. An answer that could be continued is all
+    that answered; `record_id` the record that the call left in the backend; `latency_ms` and `time_to_first_chunk_ms`
+    count from the start of the call, None while it runs (and the latter where nothing came). An answer that could be continued is all
     its `parts` joined, with their usage added up and the first one's record; of any other `parts` is empty.
     """
 
@@ -57,6 +58,8 @@ class CompletionResponse:
     model: str | None = None
     response_id: str | None = None
     record_id: str | None = None
+    latency_ms: float | None = None
+    time_to_first_chunk_ms: float | None = None
     parts: tuple[CompletionResponse, ...] = ()
 
     @property

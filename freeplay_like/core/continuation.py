@@ -337,6 +337,8 @@ def _merged(parts: Sequence[CompletionResponse], text: str) -> CompletionRespons
         model=next((part.model for part in reversed(parts) if part.model), None),
         response_id=last.response_id or first.response_id,
         record_id=first.record_id,
+        latency_ms=None if last.latency_ms is None else round(sum(part.latency_ms or 0 for part in parts), 3),
+        time_to_first_chunk_ms=first.time_to_first_chunk_ms,
         parts=tuple(parts),
     )
 

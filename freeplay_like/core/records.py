@@ -218,6 +218,7 @@ class RecordBuilder:
     characters: int = 0
     first_chunk_ns: int | None = None
     _timeline: _Timeline = attrs.field(factory=_Timeline)
+    _latency_ms: float | None = None
 
     def feed(self, chunk: CompletionChunk, now_ns: int) -> None:
         """Take a chunk at the moment it is handed to the caller: what is recorded is what was delivered."""
@@ -236,8 +237,17 @@ class RecordBuilder:
         self.completion = CompletionBuilder()
 
     def response(self) -> CompletionResponse:
-        """The completion so far."""
-        return self.completion.build(record_id=self.base.record_id)
+        """The completion so far; once the call is settled, with its timings."""
+        response = self.completion.build(record_id=self.base.record_id)
+        if self._latency_ms is None:
+            return response
+        first_ms = self._time_to_first_chunk_ms
+        return attrs.evolve(response, latency_ms=self._latency_ms, time_to_first_chunk_ms=first_ms)
+
+    @property
+    def _time_to_first_chunk_ms(self) -> float | None:
+        first = self.first_chunk_ns
+        return None if first is None else round((first - self.started_ns) / 1e6, 3)
 
     def settle(self, outcome: Outcome, now_ns: int, error: BaseException | None = None) -> Record | None:
         """The record at the first call, None at every later one."""
@@ -245,7 +255,7 @@ class RecordBuilder:
             return None
         self.is_settled = True
         elapsed_ns = max(0, now_ns - self.started_ns)
-        first = self.first_chunk_ns
+        self._latency_ms = round(elapsed_ns / 1e6, 3)
         return attrs.evolve(
             self.base,
             outcome=outcome,
@@ -259,8 +269,8 @@ class RecordBuilder:
             handler_errors=self.handler_errors,
             error=None if error is None else error_info(error),
             ended_at=self.base.started_at + timedelta(microseconds=elapsed_ns // 1000),
-            latency_ms=round(elapsed_ns / 1e6, 3),
-            time_to_first_chunk_ms=None if first is None else round((first - self.started_ns) / 1e6, 3),
+            latency_ms=self._latency_ms,
+            time_to_first_chunk_ms=self._time_to_first_chunk_ms,
             chunk_count=self.chunk_count,
             timeline=tuple(self._timeline.points),
         )

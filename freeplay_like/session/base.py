@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Self, TypeVar
 
+import attrs
+
 from freeplay_like.backend_link import BackendLink
 from freeplay_like.clock import Clock, SystemClock
 from freeplay_like.core.chunks import Usage
@@ -306,13 +308,5 @@ def _checked(name: str, value: object, kind: type[T], default: T | None = None) 
 
 def chat_response(response: CompletionResponse, sent: Sequence[Message]) -> ChatCompletionResponse:
     """An answer together with the conversation that it closes."""
-    return ChatCompletionResponse(
-        content=response.content,
-        is_complete=response.is_complete,
-        choices=response.choices,
-        usage=response.usage,
-        model=response.model,
-        response_id=response.response_id,
-        record_id=response.record_id,
-        messages=(*sent, response.message),
-    )
+    fields = {field.name: getattr(response, field.name) for field in attrs.fields(CompletionResponse)}
+    return ChatCompletionResponse(**fields, messages=(*sent, response.message))

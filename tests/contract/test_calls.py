@@ -70,7 +70,11 @@ def test_the_provider_has_the_request_before_anybody_reads(twin: Twin, simulator
 
 @pytest.mark.parametrize(
     ("name", "path"),
-    [("openai_chat", "/v1/chat/completions"), ("openai_responses", "/v1/responses"), ("anthropic_chat", "/v1/messages")],
+    [
+        ("openai_chat", "/v1/chat/completions"),
+        ("openai_responses", "/v1/responses"),
+        ("anthropic_chat", "/v1/messages"),
+    ],
 )
 def test_a_template_says_which_flavor_it_is_for(
     twin: Twin, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, name: str, path: str

@@ -239,3 +239,12 @@ def test_totals_count_tokens_and_know_what_they_cost(twin: Twin) -> None:
     assert totals.cost_usd == Decimal("0.00325")
     twin.do(session.get_completion("assistant", VARIABLES))
     assert session.totals.cost_usd is None
+
+
+def test_an_answer_knows_how_long_it_took(twin: Twin) -> None:
+    recorder = MemoryRecorder()
+    fp = twin.client(FakeFlavor(["Ye", "s."]), prompts=StaticPrompts(ASSISTANT), recorder=recorder)
+    _, answer = twin.do(fp.start_chat("p", "assistant", VARIABLES))
+    (record,) = recorder.records
+    assert (answer.latency_ms, answer.time_to_first_chunk_ms) == (record.latency_ms, record.time_to_first_chunk_ms)
+    assert 0 <= answer.time_to_first_chunk_ms <= answer.latency_ms
