@@ -47,8 +47,9 @@ class CompletionResponse:
 
     `content` is the text; `is_complete` is True where the model ran to its natural end; `model` is the name
     that answered; `record_id` the record that the call left in the backend; `latency_ms` and `time_to_first_chunk_ms`
-    count from the start of the call, None while it runs (and the latter where nothing came). An answer that could be continued is all
-    its `parts` joined, with their usage added up and the first one's record; of any other `parts` is empty.
+    count from the start of the call, None while it runs (and the latter where nothing came). An answer that could be
+    continued is all its `parts` joined, with their usage added up and the first one's record; of any other `parts` is
+    empty.
     """
 
     content: str

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
+import attrs
 import pytest
 from playwright.sync_api import Page, expect
 
+from freeplay_like.core.limits import Attempt
 from support.browser import Pages
 from support.records import NASTY
 from support.shop import Shop
@@ -201,3 +203,27 @@ def test_who_is_not_signed_in_learns_how_to_be(pages: Pages, shop: Shop) -> None
     expect(page.locator("table.calls")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in with a link")).to_be_visible()
+
+
+def test_shows_the_tries_before_and_the_call_it_follows(page: Page, shop: Shop) -> None:
+    (record,) = shop.maker(seed=77).make(1)
+    attempt = Attempt(
+        number=1,
+        started_ms=0,
+        latency_ms=12,
+        waited_ms=500,
+        error="ProviderRateLimited",
+        message="slow down, please",
+        status=429,
+    )
+    parent = shop.special["plain"]
+    record = attrs.evolve(record, attempts=(attempt,), parent_id=parent.record_id, handler_errors=3)
+    shop.post(record)
+    shop.sign_in(page).goto(shop.call(record))
+    tries = section(page, "Tries that failed before")
+    assert "ProviderRateLimited" in tries
+    assert "429" in tries
+    assert "slow down, please" in tries
+    assert re.search(r"program's handlers\s+3", section(page, "Timings"))
+    page.get_by_role("link", name="follows").click()
+    expect(page).to_have_url(shop.call(parent))

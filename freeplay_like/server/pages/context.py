@@ -155,10 +155,11 @@ class TemplatesContext:
 
 @attrs.frozen(kw_only=True)
 class TemplateMessageView:
-    """A message of a template; `role` is None where the conversation so far goes."""
+    """A message of a template; `role` is None where the conversation so far goes, `media` are names and kinds."""
 
     role: str | None
     content: str
+    media: tuple[tuple[str, str], ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -204,7 +205,11 @@ class TemplateVersionContext:
             messages=tuple(
                 TemplateMessageView(role=None, content="")
                 if isinstance(message, HistorySlot)
-                else TemplateMessageView(role=message.role, content=message.content)
+                else TemplateMessageView(
+                    role=message.role,
+                    content=message.content,
+                    media=tuple((slot.name, slot.kind) for slot in message.media_slots),
+                )
                 for message in version.messages
             ),
             variables=version.variables,
