@@ -26,6 +26,7 @@ test: $(TEST_VENV)/test.stamp  ## lint, types, rooms, and every test, against th
 	@echo "== mypy, pyright" >&2
 	@$(TEST_BIN)/mypy
 	@$(TEST_BIN)/mypy --strict --no-error-summary tests/typing/api.py
+	@$(TEST_BIN)/mypy --strict --no-error-summary --explicit-package-bases examples
 	@$(TEST_BIN)/pyright --pythonpath $(TEST_BIN)/python tests/typing/api.py
 	@echo "== import contract" >&2
 	@$(TEST_BIN)/lint-imports
