@@ -33,6 +33,14 @@ async def application(scope: object, receive: object, send: object) -> None:
     await send({"type": "http.response.body", "body": body})  # type: ignore[operator]
 
 
+async def is_closed(reader: asyncio.StreamReader) -> bool:
+    """Whether the server ends the connection without a word; what was still on its way to it makes that a reset."""
+    try:
+        return await reader.read() == b""
+    except ConnectionResetError:
+        return True
+
+
 @contextlib.asynccontextmanager
 async def connected(*, head_s: float = LONG_S, body_s: float = LONG_S) -> AsyncIterator[tuple[Ends, DeadlineProtocol]]:
     """A connection to a server with these deadlines, and the server's end of it."""
@@ -70,7 +78,7 @@ async def answered(reader: asyncio.StreamReader) -> bytes:
 async def test_a_head_that_does_not_come_whole_is_given_up(sent: bytes) -> None:
     async with connected(head_s=0.05) as ((reader, writer), _):
         writer.write(sent)
-        assert await reader.read() == b""
+        assert await is_closed(reader)
 
 
 async def test_a_second_head_that_does_not_come_whole_is_given_up_too() -> None:
@@ -78,13 +86,13 @@ async def test_a_second_head_that_does_not_come_whole_is_given_up_too() -> None:
         writer.write(HEAD + b"\r\nbody")
         assert await answered(reader) == b"body"
         writer.write(HEAD)
-        assert await reader.read() == b""
+        assert await is_closed(reader)
 
 
 async def test_a_body_that_does_not_come_whole_is_given_up() -> None:
     async with connected(body_s=0.05) as ((reader, writer), _):
         writer.write(HEAD + b"\r\nbo")
-        assert await reader.read() == b""
+        assert await is_closed(reader)
 
 
 async def test_pieces_that_come_in_time_make_a_request() -> None:
