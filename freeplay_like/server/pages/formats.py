@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
 from freeplay_like.core.records import Outcome, Record
-from freeplay_like.core.wire import JsonValue, to_wire
+from freeplay_like.core.wire import MAX_DEPTH, JsonValue, to_wire
 
 MISSING = "\N{EN DASH}"
 """Stands where nothing is known."""
@@ -89,7 +91,24 @@ def output_tokens_per_s(record: Record) -> float | None:
 
 def pretty(value: JsonValue) -> str:
     """JSON for people: two spaces a level, characters as they are."""
-    return msgspec.json.format(to_wire(value), indent=2).decode()
+    return indented(to_wire(value)).decode()
+
+
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_NOT_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
+
+
+def indented(data: bytes) -> bytes:
+    """JSON with two spaces a level; as it is where it nests deeper than anything a person reads.
+
+    A few kilobytes of brackets would otherwise become hundreds of megabytes of spaces.
+    """
+    brackets = _STRING.sub(b"", data).translate(None, _NOT_BRACKETS)
+    for _ in range(MAX_DEPTH):  # each time the innermost level goes
+        if not brackets:
+            return msgspec.json.format(data, indent=2)
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+    return data
 
 
 def pretty_text(text: str) -> str:

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 import jinja2
-import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -111,7 +110,7 @@ def _json(build: Build, state: State) -> Endpoint:
             context = build(state, request)
         except PageProblem as problem:
             return JSONResponse({"message": problem.message}, status_code=problem.status)
-        body = msgspec.json.format(to_wire(context), indent=2)
+        body = formats.indented(to_wire(context))
         return Response(body, media_type="application/json", headers=_HEADERS)
 
     async def endpoint(request: Request) -> Response:

@@ -101,3 +101,13 @@ def test_json_is_indented_and_what_is_not_json_is_left_alone() -> None:
     assert formats.pretty_text('{"a":') == '{"a":'
     assert formats.inline("<b>") == "<b>"
     assert formats.inline([1, None]) == "[1,null]"
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":'])
+def test_json_that_nests_too_deep_to_read_is_not_indented(opening: bytes) -> None:
+    closing = b"]" if opening == b"[" else b"}"
+    shallow = opening * 50 + b"[]" + closing * 50
+    deep = opening * 800 + b"[]" + closing * 800
+    assert formats.indented(shallow).count(b"\n") > 50
+    assert formats.indented(deep) == deep
+    assert formats.indented(b'{"text":"' + b"[" * 800 + b'"}').count(b"\n") == 2
