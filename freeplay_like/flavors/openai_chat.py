@@ -104,6 +104,7 @@ class _Choice(msgspec.Struct, gc=False):
     index: int | None = None
     delta: _Delta | None = None
     message: _Delta | None = None
+    text: object = None
     finish_reason: object = None
     logprobs: object = None
 
@@ -120,7 +121,8 @@ _decoder: Final = msgspec.json.Decoder(_Answer)
 
 
 class OpenAIChatReader(AnswerReader):
-    """Reads `chat.completion.chunk` events, and whole `chat.completion` bodies."""
+    """Reads the events and the whole bodies of chat completions and of text completions, whose choices have their text
+    without a message around it."""
 
     def _read_event(self, event: SseEvent) -> Sequence[CompletionChunk]:
         data = event.data
@@ -150,7 +152,7 @@ def _chunks(answer: _Answer, data: bytes) -> list[CompletionChunk]:
 
     A choice that has only said its role counts too: from then on its finish reason is waited for.
     """
-    usage = None if answer.usage is None else usage_of(answer.usage)
+    usage = None if answer.usage is None else _usage(answer.usage)
     model = answer.model if isinstance(answer.model, str) else None
     response_id = answer.id if isinstance(answer.id, str) else None
     if not answer.choices:
@@ -163,7 +165,7 @@ def _chunks(answer: _Answer, data: bytes) -> list[CompletionChunk]:
         raw = choice.finish_reason if isinstance(choice.finish_reason, str) and choice.finish_reason else None
         chunks.append(
             CompletionChunk(
-                text=_text(delta.content),
+                text=_text(delta.content) or _text(choice.text),
                 choice=position if choice.index is None else choice.index,
                 reasoning=_text(delta.reasoning_content) or _text(delta.reasoning),
                 refusal=_text(delta.refusal),
@@ -211,7 +213,7 @@ def _arguments(value: object) -> str:
     return "" if value is None else to_wire(value).decode()
 
 
-def usage_of(raw: JsonObject) -> Usage:
+def _usage(raw: JsonObject) -> Usage:
     """Token counts as the chat and text endpoints say them."""
     of_input, of_output = part(raw, "prompt_tokens_details"), part(raw, "completion_tokens_details")
     return Usage(

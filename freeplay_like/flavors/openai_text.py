@@ -5,21 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
-import msgspec
-
-from freeplay_like.core.chunks import CompletionChunk
 from freeplay_like.core.messages import Message
 from freeplay_like.core.parameters import Parameters
-from freeplay_like.core.sse import SseEvent
 from freeplay_like.core.wire import JsonValue
 from freeplay_like.errors import MessageError
 from freeplay_like.flavors.base import Request
 from freeplay_like.flavors.connections import AsyncOpened, SyncOpened
 from freeplay_like.flavors.content import contents_of, unsayable
-from freeplay_like.flavors.openai_chat import FINISH_REASONS, usage_of
+from freeplay_like.flavors.openai_chat import OpenAIChatReader
 from freeplay_like.flavors.openai_client import OpenAIFlavor
 from freeplay_like.flavors.options import finished, refuse_unsayable, renamed
-from freeplay_like.flavors.reading import AnswerReader
 from freeplay_like.flavors.transport import body_of, known_values
 
 if TYPE_CHECKING:
@@ -70,9 +65,9 @@ class OpenAIText(OpenAIFlavor):
             body.pop("stream_options", None)
         return finished(body, parameters, is_stream=is_stream)
 
-    def reader(self, request: Request) -> OpenAITextReader:
+    def reader(self, request: Request) -> OpenAIChatReader:
         """A fresh reader for the answer to `request`."""
-        return OpenAITextReader(request, self.provider)
+        return OpenAIChatReader(request, self.provider)
 
     def _send(self, client: OpenAI, request: Request, timeout: httpx2.Timeout) -> SyncOpened:
         arguments, extra = known_values(request.body, _ARGUMENTS)
@@ -110,78 +105,3 @@ def _text(message: Message, index: int) -> str:
     if other is not None:
         raise unsayable(other, message, index, OpenAIText.name)
     return "".join(part.text for part in parts)
-
-
-# --- reading: just the fields that a chunk needs; what servers disagree on is `object` and looked into ----
-
-
-class _Choice(msgspec.Struct, gc=False):
-    index: int | None = None
-    text: object = None
-    finish_reason: object = None
-    logprobs: object = None
-
-
-class _Answer(msgspec.Struct, gc=False):
-    id: object = None
-    model: object = None
-    choices: list[_Choice] | None = None
-    usage: dict[str, object] | None = None
-    error: object = None
-
-
-_decoder: Final = msgspec.json.Decoder(_Answer)
-
-
-class OpenAITextReader(AnswerReader):
-    """Reads `text_completion` events, and whole bodies. Log probabilities are kept in the shape they come in."""
-
-    def _read_event(self, event: SseEvent) -> Sequence[CompletionChunk]:
-        data = event.data
-        if data.startswith(b"[DONE]"):
-            self._is_done = True
-            return ()
-        if event.event == "error":
-            raise self._failure(data)
-        if not data:
-            return ()
-        answer = self._decoded(event, _decoder)
-        if answer.error is not None:
-            raise self._failure(data)
-        return _chunks(answer, data)
-
-    def _read_body(self, body: bytes) -> Sequence[CompletionChunk]:
-        answer = self._decoded_body(body, _decoder)
-        if answer.error is not None:
-            raise self._failure(body)
-        if not answer.choices:
-            raise self._not_an_answer(body)
-        return _chunks(answer, body)
-
-
-def _chunks(answer: _Answer, data: bytes) -> list[CompletionChunk]:
-    """The chunks of one event: one for each choice, or one for the usage alone."""
-    usage = None if answer.usage is None else usage_of(answer.usage)
-    model = answer.model if isinstance(answer.model, str) else None
-    response_id = answer.id if isinstance(answer.id, str) else None
-    if not answer.choices:
-        if usage is None:
-            return []
-        return [CompletionChunk(usage=usage, model=model, response_id=response_id, data=data)]
-    chunks = []
-    for position, choice in enumerate(answer.choices):
-        raw = choice.finish_reason if isinstance(choice.finish_reason, str) and choice.finish_reason else None
-        chunks.append(
-            CompletionChunk(
-                text=choice.text if isinstance(choice.text, str) else "",
-                choice=position if choice.index is None else choice.index,
-                logprobs=choice.logprobs if isinstance(choice.logprobs, dict) else None,
-                finish_reason=None if raw is None else FINISH_REASONS.get(raw, "other"),
-                finish_reason_raw=raw,
-                usage=usage,
-                model=model,
-                response_id=response_id,
-                data=data,
-            )
-        )
-    return chunks

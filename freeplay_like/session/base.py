@@ -56,6 +56,7 @@ class Client:
         retry: Retry | None = None,
         timeout: Timeout | None = None,
         rate_limit: RateLimit | tuple[int, float] | None = None,
+        allow_incomplete: bool = False,
         redact: Redact | None = None,
         clock: Clock | None = None,
         **parameters: JsonValue,
@@ -73,6 +74,7 @@ class Client:
             retry=_checked("retry", retry, Retry),
             timeout=_checked("timeout", timeout, Timeout),
             rate_limit=rate_limit_from(rate_limit),
+            allow_incomplete=allow_incomplete,
             redact=redact,
         )
         self._clock = clock or SystemClock()
@@ -95,6 +97,7 @@ class Client:
         retry: Retry | None = None,
         timeout: Timeout | None = None,
         rate_limit: RateLimit | tuple[int, float] | None = None,
+        allow_incomplete: bool | None = None,
         **parameters: JsonValue,
     ) -> Self:
         """A client like this one, where these differ: `fp.with_options(retry=Retry(attempts=6))`.
@@ -110,6 +113,7 @@ class Client:
             retry=_checked("retry", retry, Retry, self._options.retry),
             timeout=_checked("timeout", timeout, Timeout, self._options.timeout),
             rate_limit=rate_limit_from(rate_limit) or self._options.rate_limit,
+            allow_incomplete=self._options.allow_incomplete if allow_incomplete is None else allow_incomplete,
             redact=self._options.redact,
         )
         return other

@@ -28,6 +28,7 @@ class Options:
     retry: Retry = attrs.field(factory=Retry)
     timeout: Timeout = attrs.field(factory=Timeout)
     rate_limit: RateLimit | None = None
+    allow_incomplete: bool = False
     redact: Redact | None = None
 
 

@@ -64,7 +64,7 @@ class ChatSession(ChatState, Session):
         return chat_response(self._open_turn(call).result(), call.record.messages)
 
     def _open_turn(self, call: Call) -> CompletionStream:
-        listener = self._conversation.turn(call.record)
+        listener = self._conversation.turn(call.record, allow_incomplete=call.options.allow_incomplete)
         try:
             return CompletionStream.open(call, self._client._recorder, self._client._clock, listener)
         except BaseException:
@@ -123,7 +123,7 @@ class AsyncChatSession(ChatState, AsyncSession):
         return chat_response(await (await self._open_turn(call)).result(), call.record.messages)
 
     async def _open_turn(self, call: Call) -> AsyncCompletionStream:
-        listener = self._conversation.turn(call.record)
+        listener = self._conversation.turn(call.record, allow_incomplete=call.options.allow_incomplete)
         try:
             return await AsyncCompletionStream.open(call, self._client._recorder, self._client._clock, listener)
         except BaseException:

@@ -36,6 +36,8 @@ class Freeplay(Client):
         retry: how calls that failed before they delivered anything are tried again; by default up to three tries.
         timeout: how long a call may take, limit by limit; by default 5 s to connect, and 600 s of silence.
         rate_limit: `(calls, seconds)`, or a `RateLimit` that several clients share.
+        allow_incomplete: a stream that ends without a finish reason (some servers never send one) is an answer,
+            recorded as `interrupted`; by default it raises `StreamInterrupted`.
         redact: sees each record before it is kept, and returns what to keep instead.
         parameters: the client's layer of every call's parameters, e.g. `temperature=0.2`.
 

@@ -124,8 +124,12 @@ class Conversation:
 
         return ended
 
-    def turn(self, record: Record) -> Callable[[Outcome, CompletionResponse], None]:
+    def turn(
+        self, record: Record, *, allow_incomplete: bool = False
+    ) -> Callable[[Outcome, CompletionResponse], None]:
         """The same for the one call at a time that continues the conversation.
+
+        With `allow_incomplete` an answer that ended without a finish reason is one.
 
         Raises:
             SessionBusyError: such a call still runs.
@@ -141,7 +145,7 @@ class Conversation:
 
         def ended(outcome: Outcome, response: CompletionResponse) -> None:
             counted(outcome, response)
-            if outcome in ("complete", "truncated", "refused"):
+            if outcome in ("complete", "truncated", "refused") or (allow_incomplete and outcome == "interrupted"):
                 self.messages = (*record.messages, response.message)
             self.free(record)
 

@@ -24,7 +24,7 @@ from freeplay_like import (
     Usage,
 )
 from freeplay_like.core.chunks import CompletionChunk
-from freeplay_like.testing import FakeFlavor, MemoryRecorder, StaticPrompts
+from freeplay_like.testing import CUT, FakeFlavor, MemoryRecorder, StaticPrompts
 from support.twins import Twin
 
 ASSISTANT = PromptTemplate(
@@ -248,3 +248,12 @@ def test_an_answer_knows_how_long_it_took(twin: Twin) -> None:
     (record,) = recorder.records
     assert (answer.latency_ms, answer.time_to_first_chunk_ms) == (record.latency_ms, record.time_to_first_chunk_ms)
     assert 0 <= answer.time_to_first_chunk_ms <= answer.latency_ms
+
+
+def test_an_answer_that_may_be_incomplete_is_a_turn(twin: Twin) -> None:
+    fp = twin.client(
+        FakeFlavor(["Yes", CUT]), prompts=StaticPrompts(ASSISTANT), recorder=MemoryRecorder(), allow_incomplete=True
+    )
+    chat, answer = twin.do(fp.start_chat("p", "assistant", VARIABLES))
+    assert answer.content == "Yes"
+    assert chat.history[-1].text == "Yes"

@@ -28,6 +28,7 @@ from freeplay_like import (
 )
 from freeplay_like.core.chunks import CompletionChunk, ToolCallDelta, Usage
 from freeplay_like.testing import CUT, FakeAnswer, FakeFlavor, MemoryRecorder, StaticPrompts
+from support.twins import Twin
 from support.waiting import until
 
 GREETING = PromptTemplate(
@@ -509,3 +510,16 @@ def test_an_abandoned_stream_says_so() -> None:
     stream._drop()
     with pytest.raises(StreamAbandoned, match="dropped before its end"):
         stream.result()
+
+
+def test_a_server_that_never_says_why_it_stopped_can_be_put_up_with(twin: Twin) -> None:
+    recorder = MemoryRecorder()
+    fp = twin.client(FakeFlavor(["Hel", "lo", CUT]), prompts=StaticPrompts(GREETING), recorder=recorder)
+    with pytest.raises(StreamInterrupted):
+        twin.do(fp.get_completion("p", "greeting", {"name": "Ann"}))
+    patient = fp.with_options(allow_incomplete=True)
+    stream = twin.do(patient.get_completion_stream("p", "greeting", {"name": "Ann"}))
+    assert [chunk.text for chunk in twin.chunks(stream)] == ["Hel", "lo", ""]
+    response = twin.do(stream.result())
+    assert (response.content, response.is_complete, response.finish_reason) == ("Hello", False, None)
+    assert [record.outcome for record in recorder.records] == ["interrupted", "interrupted"]
