@@ -23,10 +23,10 @@ def _process(*command: str) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def simulator() -> Iterator[str]:
-    """A simulated provider; its OpenAI base URL."""
+def simulator() -> Iterator[dict[str, str]]:
+    """A simulated provider: `openai_base`, `anthropic_base`, `azure_endpoint`."""
     with _process(sys.executable, "-m", "freeplay_like.local.simulator", "--port", "0") as addresses:
-        yield addresses["openai_base"]
+        yield addresses
 
 
 @contextmanager

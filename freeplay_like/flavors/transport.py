@@ -38,6 +38,9 @@ NO_KEY: Final = "not-needed"
 """What a server of one's own is sent for a key where none was given: the clients insist on one."""
 
 
+_LINGER_S: Final = 0.25
+"""How long an event loop's clients outlive their flavor."""
+
 _NO_PROXY: Final[dict[str, None]] = {"http://": None, "https://": None, "all://": None}
 """Every place where the environment could put a proxy, left empty; certificates still come from the environment."""
 
@@ -113,6 +116,13 @@ class Clients(Generic[SyncT, AsyncT]):
         self._of_loop: weakref.WeakKeyDictionary[AbstractEventLoop, tuple[AsyncT, AsyncGenerator[AsyncT, None]]]
         self._of_loop = weakref.WeakKeyDictionary()
 
+    def __del__(self) -> None:
+        # A program's last flavor mostly goes just before its event loop ends. Held a little longer, the clients of that
+        # loop are closed with it, which is waited for; a close that has only begun by then leaves sockets open.
+        for loop, (_, owner) in list(self._of_loop.items()):
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(loop.call_later, _LINGER_S, _let_go, owner)
+
     def of_process(self, make: Callable[[], SyncT]) -> SyncT:
         """This process's client. Threads that race for the first one all get the same."""
         client = self._of_process.get(os.getpid())
@@ -136,6 +146,10 @@ class Clients(Generic[SyncT, AsyncT]):
         client = await anext(owner)
         self._of_loop[loop] = client, owner
         return client
+
+
+def _let_go(_: object) -> None:
+    """The last to hold a client's owner has it no more, and so the client is closed."""
 
 
 async def _owned_by_loop(client: AsyncT) -> AsyncGenerator[AsyncT, None]:
@@ -280,8 +294,8 @@ class ProviderFlavor(ABC, Generic[SyncT, AsyncT]):
             raise errors.late(f"no answer began within {timeout.head_s:g} s") from exc
         except Exception as exc:
             raise _while_opening(exc, errors) from exc
-        read_body_within(response, timeout.read_s)
-        return AsyncHttpConnection(response, errors, self._clients)
+        read_body_within(response, None)
+        return AsyncHttpConnection(response, errors, self._clients, timeout.read_s)
 
     def _error_map(self, request: Request) -> ErrorMap:
         return ErrorMap(self._errors(), self.provider, self.endpoint, request.model)

@@ -111,6 +111,8 @@ class ServedConnection(asyncio.StreamReaderProtocol):
 
     def _connected(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.transport.set_write_buffer_limits(high=0)  # drain() then waits until the kernel has taken everything
+        # asyncio does so only where the listening socket was said to be TCP
+        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._number = self._desk.take_connection()
         self._writer = writer
         self._open.add(self)

@@ -21,10 +21,13 @@ import sys
 import threading
 from collections import deque
 from types import TracebackType
+from typing import Final
 
 from freeplay_like.core.wire import JsonObject, to_wire
 from freeplay_like.local.scripts import MODEL_PREFIX, Script
 from freeplay_like.local.simulated_http import SeenRequest, ServedConnection
+
+_BACKLOG: Final = 1024
 
 
 class Simulator:
@@ -50,7 +53,7 @@ class Simulator:
 
     def start(self) -> Simulator:
         """Bind the port and serve until `stop`."""
-        listener = socket.create_server(("127.0.0.1", self._port), backlog=1024)
+        listener = socket.create_server(("127.0.0.1", self._port))
         self._port = listener.getsockname()[1]
         ready = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(listener, ready), name="simulator", daemon=True)
@@ -80,7 +83,9 @@ class Simulator:
     async def _serve(self, listener: socket.socket, ready: threading.Event) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         open_connections: set[ServedConnection] = set()
-        server = await self._loop.create_server(lambda: ServedConnection(self, open_connections), sock=listener)
+        server = await self._loop.create_server(
+            lambda: ServedConnection(self, open_connections), sock=listener, backlog=_BACKLOG
+        )
         ready.set()
         await self._stopping.wait()
         server.close()

@@ -124,9 +124,7 @@ class Conversation:
 
         return ended
 
-    def turn(
-        self, record: Record, *, allow_incomplete: bool = False
-    ) -> Callable[[Outcome, CompletionResponse], None]:
+    def turn(self, record: Record, *, allow_incomplete: bool = False) -> Callable[[Outcome, CompletionResponse], None]:
         """The same for the one call at a time that continues the conversation.
 
         With `allow_incomplete` an answer that ended without a finish reason is one.

@@ -10,8 +10,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import attrs
@@ -85,8 +84,7 @@ class Tee(Reading):
         self._attempts = Attempts(call, clock, self._builder.started_ns)
         timeout = call.options.timeout
         self._has_deadlines = (timeout.first_chunk_s, timeout.between_chunks_s, timeout.total_s) != (None, None, None)
-        self._ready: deque[CompletionChunk] = deque()
-        self._failure: BaseException | None = None
+        self._ready: Iterator[CompletionChunk] = iter(())
         self._error: BaseException | None = None
         self._response: CompletionResponse | None = None
         self._is_body_read = False
@@ -128,19 +126,17 @@ class Tee(Reading):
     # --- what the shells call -----------------------------------------------------------------------------
 
     def _read(self, data: bytes) -> None:
-        """Take bytes of the body. An error in them is raised after the chunks before it were delivered."""
-        try:
-            self._ready.extend(self._reader.feed(data))
-        except Exception as exc:  # noqa: BLE001  (kept, and raised by _take)
-            self._failure = exc
+        """Take bytes of the body, after all chunks of the bytes before. They are read as chunks are asked for: the
+        first chunk of a burst does not wait for its last, and an error is raised after the chunks before it."""
+        self._ready = self._reader.feed(data)
 
     def _end_of_body(self) -> None:
         """The provider has no more bytes."""
-        try:
-            self._ready.extend(self._reader.end())
-        except Exception as exc:  # noqa: BLE001  (kept, and raised by _take)
-            self._failure = exc
         self._is_body_read = True
+        self._ready = self._last_chunks()
+
+    def _last_chunks(self) -> Iterator[CompletionChunk]:
+        yield from self._reader.end()
 
     def _take(self) -> CompletionChunk | None:
         """The next chunk for the caller, None where more of the body is needed first.
@@ -148,8 +144,7 @@ class Tee(Reading):
         A chunk that carries nothing for a caller (a role, a finish reason, usage) is taken into the completion and
         passed over; what it said stands on the final chunk.
         """
-        while self._ready:
-            chunk = self._ready.popleft()
+        for chunk in self._ready:
             now_ns = self._clock.monotonic_ns()
             self._builder.feed(chunk, now_ns)
             if chunk.text or chunk.reasoning or chunk.tool_calls or chunk.refusal or chunk.logprobs is not None:
@@ -157,16 +152,13 @@ class Tee(Reading):
                     self._checkpoint(chunk.text, now_ns)
                 self._has_delivered = True
                 return chunk
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise failure
         return self._finish() if self._is_body_read else None
 
     def _finish(self) -> CompletionChunk:
         """The one final chunk, or the error of a stream that ended without saying so."""
         response = self._builder.response()
         outcome = outcome_of_finish(response)
-        if outcome == "interrupted":
+        if outcome == "interrupted" and not self._call.options.allow_incomplete:
             raise StreamInterrupted(
                 f"{self._call.record.provider} ended the stream without a finish reason after "
                 f"{len(response.content)} characters; the answer is partial (see .partial)",
@@ -222,7 +214,7 @@ class Tee(Reading):
             return
         self._response = self._builder.response()
         self._error = error
-        self._ready.clear()
+        self._ready = iter(())
         self._keep(self._recorder.submit, record)
         self._span.end(record)
         if self._listener is not None:
