@@ -38,8 +38,9 @@ NO_KEY: Final = "not-needed"
 """What a server of one's own is sent for a key where none was given: the clients insist on one."""
 
 
-_LINGER_S: Final = 0.25
-"""How long an event loop's clients outlive their flavor."""
+_LINGER_S: Final = 5.0
+"""How long an event loop's clients outlive their flavor: longer than a program takes from there to the end of its loop,
+which would cancel a close that has only begun."""
 
 _NO_PROXY: Final[dict[str, None]] = {"http://": None, "https://": None, "all://": None}
 """Every place where the environment could put a proxy, left empty; certificates still come from the environment."""
@@ -118,7 +119,7 @@ class Clients(Generic[SyncT, AsyncT]):
 
     def __del__(self) -> None:
         # A program's last flavor mostly goes just before its event loop ends. Held a little longer, the clients of that
-        # loop are closed with it, which is waited for; a close that has only begun by then leaves sockets open.
+        # loop are closed with it, which is waited for.
         for loop, (_, owner) in list(self._of_loop.items()):
             if not loop.is_closed():
                 loop.call_soon_threadsafe(loop.call_later, _LINGER_S, _let_go, owner)
