@@ -220,7 +220,13 @@ class CompletionBuilder:
         """Every choice so far, by index; at least one."""
         return tuple(self._choices[i].build() for i in sorted(self._choices)) or (Choice(),)
 
-    def build(self, *, record_id: str | None = None) -> CompletionResponse:
+    def build(
+        self,
+        *,
+        record_id: str | None = None,
+        latency_ms: float | None = None,
+        time_to_first_chunk_ms: float | None = None,
+    ) -> CompletionResponse:
         """The completion so far, as a value that does not change later."""
         choices = self.choices()
         return CompletionResponse(
@@ -231,6 +237,8 @@ class CompletionBuilder:
             model=self.model,
             response_id=self.response_id,
             record_id=record_id,
+            latency_ms=latency_ms,
+            time_to_first_chunk_ms=time_to_first_chunk_ms,
         )
 
 

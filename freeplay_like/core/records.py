@@ -238,11 +238,11 @@ class RecordBuilder:
 
     def response(self) -> CompletionResponse:
         """The completion so far; once the call is settled, with its timings."""
-        response = self.completion.build(record_id=self.base.record_id)
-        if self._latency_ms is None:
-            return response
-        first_ms = self._time_to_first_chunk_ms
-        return attrs.evolve(response, latency_ms=self._latency_ms, time_to_first_chunk_ms=first_ms)
+        return self.completion.build(
+            record_id=self.base.record_id,
+            latency_ms=self._latency_ms,
+            time_to_first_chunk_ms=None if self._latency_ms is None else self._time_to_first_chunk_ms,
+        )
 
     @property
     def _time_to_first_chunk_ms(self) -> float | None:

@@ -6,6 +6,7 @@ that could hold content goes, and only what says how the call went is kept.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -68,6 +69,12 @@ def mask_text(text: str) -> str:
     for pattern, replacement in _TEXT_RULES:
         text = pattern.sub(replacement, text)
     return text
+
+
+@functools.lru_cache(maxsize=64)
+def _masked_endpoint(endpoint: str) -> str:
+    """A program asks few providers, and each of them with every call."""
+    return mask_text(endpoint)
 
 
 def mask_bytes(data: bytes) -> bytes:
@@ -222,12 +229,13 @@ class Redactor:
 
     @staticmethod
     def _with_errors_masked(record: Record) -> Record:
-        if record.error is None and record.endpoint is None and not record.attempts:
+        endpoint = None if record.endpoint is None else _masked_endpoint(record.endpoint)
+        if record.error is None and endpoint == record.endpoint and not record.attempts:
             return record
         return attrs.evolve(
             record,
             error=None if record.error is None else _masked_error(record.error),
-            endpoint=None if record.endpoint is None else mask_text(record.endpoint),
+            endpoint=endpoint,
             attempts=tuple(attrs.evolve(attempt, message=mask_text(attempt.message)) for attempt in record.attempts),
         )
 

@@ -29,14 +29,14 @@ class Used:
     service_tier: str | None = None
 
 
-def used_by(record: Record) -> Used:
-    """What the call of a record has used."""
+def used_by(record: Record, answer: CompletionResponse | Record) -> Used:
+    """What the call of a record has used, which the answer tells."""
     tier = (record.request or {}).get("service_tier")
     return Used(
         provider=record.provider,
-        model=record.model or record.requested_model,
-        usage=record.usage,
-        has_answer=_has_answer(record.choices),
+        model=answer.model or record.requested_model,
+        usage=answer.usage,
+        has_answer=_has_answer(answer.choices),
         at=record.started_at,
         service_tier=tier if isinstance(tier, str) else None,
     )
@@ -117,10 +117,7 @@ class Conversation:
         """What to tell when the call of this record has ended; such calls may run side by side."""
 
         def ended(outcome: Outcome, response: CompletionResponse) -> None:
-            known = attrs.evolve(
-                record, model=response.model or record.requested_model, usage=response.usage, choices=response.choices
-            )
-            self.used.append(used_by(known))
+            self.used.append(used_by(record, response))
 
         return ended
 

@@ -75,7 +75,7 @@ def restore(link: BackendLink, prompts: PromptSource, project_id: str, session_i
         record=record,
         messages=(*record.messages, *_answer(record.choices), *(m for a in amendments for m in a.new_messages)),
         metadata=session.metadata,
-        used=tuple(used_by(record) for record in records),
+        used=tuple(used_by(record, record) for record in records),
     )
 
 
