@@ -205,8 +205,8 @@ def test_who_is_not_signed_in_learns_how_to_be(pages: Pages, shop: Shop) -> None
     expect(page.get_by_role("heading", name="Sign in with a link")).to_be_visible()
 
 
-def test_shows_the_tries_before_and_the_call_it_follows(page: Page, shop: Shop) -> None:
-    (record,) = shop.maker(seed=77).make(1)
+def test_shows_the_tries_before_and_the_call_it_follows(page: Page, new_shop: Shop) -> None:
+    parent, record = new_shop.maker().make(2)
     attempt = Attempt(
         number=1,
         started_ms=0,
@@ -216,14 +216,13 @@ def test_shows_the_tries_before_and_the_call_it_follows(page: Page, shop: Shop) 
         message="slow down, please",
         status=429,
     )
-    parent = shop.special["plain"]
     record = attrs.evolve(record, attempts=(attempt,), parent_id=parent.record_id, handler_errors=3)
-    shop.post(record)
-    shop.sign_in(page).goto(shop.call(record))
+    new_shop.post(parent, record)
+    new_shop.sign_in(page).goto(new_shop.call(record))
     tries = section(page, "Tries that failed before")
     assert "ProviderRateLimited" in tries
     assert "429" in tries
     assert "slow down, please" in tries
     assert re.search(r"program's handlers\s+3", section(page, "Timings"))
     page.get_by_role("link", name="follows").click()
-    expect(page).to_have_url(shop.call(parent))
+    expect(page).to_have_url(new_shop.call(parent))
