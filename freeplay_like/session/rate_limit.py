@@ -60,7 +60,6 @@ class RateLimit:
         per_ns = int(per_s * _NS)
         self._calls = None if calls is None else _Window(calls, per_ns)
         self._tokens = None if tokens is None else _Window(tokens, per_ns)
-        self._last_ns = 0
         self._lock = threading.Lock()
         self._pid = os.getpid()
 
@@ -75,7 +74,7 @@ class RateLimit:
         None where that would be later than `within_s` from now: no place was taken.
         """
         with self._own_lock():
-            at_ns = max(now_ns, self._last_ns)
+            at_ns = now_ns  # who came before is counted where its turn is, so nobody overtakes
             if self._calls is not None:
                 at_ns = max(at_ns, self._calls.earliest(now_ns, 1))
             if self._tokens is not None:
@@ -83,7 +82,6 @@ class RateLimit:
             wait_s = (at_ns - now_ns) / _NS
             if within_s is not None and wait_s > within_s:
                 return None
-            self._last_ns = at_ns
             if self._calls is not None:
                 self._calls.take(at_ns, 1)
             if self._tokens is not None:

@@ -62,7 +62,7 @@ def restore(link: BackendLink, prompts: PromptSource, project_id: str, session_i
     turns = [
         (record, amendments)
         for record, amendments in zip(records, said, strict=True)
-        if record.outcome in _REMEMBERED and record.parent_id is None and record.template is not None
+        if record.outcome in _REMEMBERED and _is_turn(record, records)
     ]
     if not turns:
         raise ConfigurationError(
@@ -77,6 +77,13 @@ def restore(link: BackendLink, prompts: PromptSource, project_id: str, session_i
         metadata=session.metadata,
         used=tuple(used_by(record, record) for record in records),
     )
+
+
+def _is_turn(record: Record, records: Sequence[Record]) -> bool:
+    """Whether a record is of the conversation: from the template it began with, and no part or repair of an answer."""
+    first = next((each.template for each in records if each.template is not None), None)
+    name = None if record.template is None else record.template.name
+    return first is not None and name == first.name and record.parent_id is None
 
 
 def _answer(choices: Sequence[Choice]) -> tuple[Message, ...]:

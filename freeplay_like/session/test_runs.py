@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -84,8 +83,9 @@ class _Run:
 
     @property
     def inputs(self) -> list[JsonObject]:
-        """The variables of each case, to be given to a call; the call's record then carries that case."""
-        return copy.deepcopy([case.variables for case in self._cases.cases])
+        """The variables of each case: those of `cases` themselves, so that a call that is given them belongs to its
+        case also where another case has equal ones."""
+        return [case.variables for case in self._cases.cases]
 
     def get_inputs(self) -> list[JsonObject]:
         """The same as `inputs` (0.1.6's way to say it)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import attrs
 import pytest
 import requests
 
@@ -76,10 +77,14 @@ def test_a_conversation_goes_on_where_another_process_left_it(scene: Scene, twin
     twin.do(chat.send("How often?"))
     scene.publish((TemplateMessage(role="user", content="Something else."),))
 
+    other = attrs.evolve(ASSISTANT, name="another")
+    fp.record(project_id, "Aside.", "No turn.", session_id=chat.session_id, template=other)
+    part = attrs.evolve(ASSISTANT, name=scene.name)
+    fp.record(project_id, "Go on.", "A part.", session_id=chat.session_id, template=part, parent_id="first")
     restored = twin.do(fp.restore_session(project_id, chat.session_id))
     assert restored.session_id == chat.session_id
     assert restored.history == chat.history
-    assert restored.totals.calls == 2
+    assert restored.totals.calls == 4
     answer = twin.do(restored.send("Really?"))
     assert answer.content == "Yes."
     sent = scene.flavor.requests[-1].body["messages"]
@@ -92,7 +97,9 @@ def test_a_conversation_goes_on_where_another_process_left_it(scene: Scene, twin
     assert record["metadata"] == {"user": "u-1"}
     url = f"{scene.backend.project_base}/sessions/{chat.session_id}"
     records = requests.get(url, headers=scene.backend.headers, timeout=30).json()["records"]
-    assert len({record["template"]["version_id"] for record in records}) == 1
+    turns = [record for record in records if record["requested_model"]]
+    assert len(turns) == 3
+    assert len({record["template"]["version_id"] for record in turns}) == 1
 
 
 def test_a_session_that_is_not_there_or_holds_no_turn_says_so(scene: Scene, twin: Twin) -> None:
@@ -123,7 +130,7 @@ def test_each_record_of_a_test_run_names_its_case(scene: Scene, twin: Twin) -> N
     fp, project_id = scene.fp, scene.backend.project_id
     name = f"questions {SystemClock().new_id()}"
     dataset_id = scene.post("prompt-datasets", {"name": name})["id"]
-    inputs = [{"topic": "tides", "question": "Why?"}, {"topic": "tides", "question": "When?"}]
+    inputs = [{"topic": "tides", "question": "Why?"}] * 2
     cases = [{"inputs": case, "output": "expected"} for case in inputs]
     scene.post(f"datasets/id/{dataset_id}/test-cases", {"examples": cases})
 

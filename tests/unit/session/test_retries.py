@@ -18,7 +18,7 @@ from freeplay_like import (
     TemplateMessage,
     Timeout,
 )
-from freeplay_like.core.chunks import CompletionChunk
+from freeplay_like.core.chunks import CompletionChunk, Usage
 from freeplay_like.testing import FakeAnswer, FakeFlavor, MemoryRecorder, StaticPrompts
 from support.clocks import SleeplessClock
 from support.twins import Twin
@@ -104,13 +104,14 @@ def test_the_last_error_comes_out_as_it_is_with_the_tries_before(twin: Twin) -> 
 
 
 def test_a_stream_that_fails_before_its_first_chunk_is_tried_again(twin: Twin) -> None:
-    role = CompletionChunk(model="first-model")
+    role = CompletionChunk(model="first-model", usage=Usage(input_tokens=9, reasoning_tokens=7))
     scene = Scene(twin, [role, unavailable()], ["Hel", "lo"])
     stream = scene.stream()
     assert "".join(chunk.text for chunk in twin.chunks(stream)) == "Hello"
     (record,) = scene.recorder.records
     assert [a.phase for a in record.attempts] == ["first_chunk"]
     assert record.model == "fake-1"
+    assert record.usage.reasoning_tokens is None
     assert scene.flavor.connections[0].is_closed
 
 
