@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import attrs
@@ -36,7 +36,14 @@ _SECRET_NAMES: Final = frozenset(
         "set-cookie",
     }
 )
-_NAME_HINTS: Final = (b'authorization"', b'key"', b'cookie"')
+
+
+def _searches(*hints: bytes) -> tuple[Callable[[bytes], object], ...]:
+    """What finds each hint. In JSON of some KB a pattern of one literal takes half the time that `in` takes."""
+    return tuple(re.compile(re.escape(hint)).search for hint in hints)
+
+
+_NAME_HINTS: Final = _searches(b'authorization"', b'key"', b'cookie"')
 
 # A key may stand at the start of a JSON text or after an escape such as \n, whose last letter is no part of a word.
 _BEFORE: Final = rb"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4}))"
@@ -47,7 +54,7 @@ _SHAPES: Final = re.compile(
     + rb"|AIza[A-Za-z0-9_-]{30,}"  # Google
     + rb"|[Bb]earer [A-Za-z0-9._~+/=-]{20,})"
 )
-_SHAPE_HINTS: Final = (b"sk-", b"AKIA", b"AIza", b"earer ")  # each costs 3 us in a record of 3 KB
+_SHAPE_HINTS: Final = _searches(b"sk-", b"AKIA", b"AIza", b"earer ")
 
 # In errors and addresses a short key is a key too, and there is no prose to spare.
 _TEXT_RULES: Final = (
@@ -79,7 +86,7 @@ def _masked_endpoint(endpoint: str) -> str:
 
 def mask_bytes(data: bytes) -> bytes:
     """JSON without what has the shape of a provider's key. The mask needs no escape, so that it stays JSON."""
-    if any(hint in data for hint in _SHAPE_HINTS):
+    if any(search(data) for search in _SHAPE_HINTS):
         return _SHAPES.sub(_MASK_BYTES, data)
     return data
 
@@ -166,7 +173,8 @@ class Redactor:
         try:
             kept = self._hooked_amendment(amendment)
             data = to_wire(kept)
-            if any(hint in data.lower() for hint in _NAME_HINTS):
+            lowered = data.lower()
+            if any(search(lowered) for search in _NAME_HINTS):
                 data = to_wire({**from_wire(data, dict), "comments": mask_headers(kept.comments)})
             data = self.mask(data)
             if len(data) < MAX_FRAME_BYTES // 2:
@@ -243,7 +251,7 @@ class Redactor:
     def _encoded(record: Record) -> bytes:
         data = to_wire(record)
         lowered = data.lower()
-        if any(hint in lowered for hint in _NAME_HINTS):
+        if any(search(lowered) for search in _NAME_HINTS):
             values: JsonObject = from_wire(data, dict)
             masked = {name: mask_headers(values[name]) for name in ("request", "metadata", "headers")}
             parameters = {name: _masked_parameter(name, value) for name, value in record.parameters.items()}
