@@ -65,6 +65,8 @@ class Courier:
         self._random = random.Random()  # noqa: S311 - spreads retries, protects nothing
         self._batches: deque[_Batch] = deque()
         self._current: tuple[Source, Window] | None = None
+        self.is_filling = False
+        """The last window was full: there is more where it came from."""
         self._tries = 0
         self._pause_until_s = float("-inf")
         self._is_pause_asked = False
@@ -115,6 +117,7 @@ class Courier:
             if window is not None:
                 self._turn = (turn + 1) % len(sources)
                 self._current = (source, window)
+                self.is_filling = len(window.items) > self._limits.records // 2
                 self._batches.extend(_batches(source, window))
                 return True
         return False

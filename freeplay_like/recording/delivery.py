@@ -209,6 +209,8 @@ class Delivery:
         self._tidy()
         if self._courier.step(self._sources()):
             self._grant(is_drained=False)
+            if not (self._courier.is_busy or self._courier.is_filling or self._wishes):
+                self._listen(LINGER_S)  # a busy program's records go together: each request costs its threads time
             return False
         is_drained = not self._courier.is_busy and self._courier.now_s() >= self._courier.pause_until_s
         if is_drained and self._orphans.remove_finished(self._courier.now_s()):
