@@ -129,7 +129,7 @@ class Session(SessionState):
         asking = self._asking(template, variables, schema, flavor, repairs, parameters)
         while True:
             call = self._plan_asking(asking, template, variables)
-            response = (self._open(call)).result()
+            response = self._open(call).result()
             if asking.take(call, response):
                 return asking.answer()
 

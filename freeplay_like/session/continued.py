@@ -34,12 +34,11 @@ class _Continued(Reading):
         self._continuation = continuation
         self._joining = Joining(continuation, first._call.record.messages, random.random)
         self._clock = clock
-        self._first = first
+        self._first = self._part = first
         self._overlap = self._joining.overlap()
         self._delivered: list[str] = []
         self._step: Step | None = None
         self._response: CompletionResponse | None = None
-        self._error: BaseException | None = None
 
     @property
     def record_id(self) -> str:
@@ -50,6 +49,11 @@ class _Continued(Reading):
     def text(self) -> str:
         """The text as far as it was delivered."""
         return "".join(self._delivered)
+
+    @property
+    def partial(self) -> CompletionResponse:
+        """The answer as far as it came, the part that is on its way included."""
+        return self._response or self._joining.merged(self._part.partial)
 
     @property
     def is_finished(self) -> bool:
@@ -110,11 +114,12 @@ class _Continued(Reading):
         error.__cause__ = cause
         self._finish(partial, error)
 
-    def _outcome(self) -> CompletionResponse:
-        if self._error is not None:
-            self._error = self._as_exception(self._error)
-            raise self._error
-        return self.partial
+    def _is_lost(self) -> bool:
+        return not self.is_finished and self._part._is_lost()
+
+    def _drop(self, outcome: Outcome = "abandoned") -> None:
+        self._stopped(outcome, self.partial, None)
+        self._part._drop(outcome)
 
 
 class ContinuedStream(_Continued, SyncReading):
@@ -122,6 +127,8 @@ class ContinuedStream(_Continued, SyncReading):
 
     Its chunks are those of all parts, with one final chunk; its result is all parts joined, with their usage added up.
     """
+
+    _part: CompletionStream
 
     def __init__(
         self,
@@ -131,13 +138,7 @@ class ContinuedStream(_Continued, SyncReading):
         clock: Clock,
     ) -> None:
         super().__init__(continuation, first, clock)
-        self._part = first
         self._open_part = open_part
-
-    @property
-    def partial(self) -> CompletionResponse:
-        """The answer as far as it came, the part that is on its way included."""
-        return self._response or self._joining.merged(self._part.partial)
 
     def _advance(self) -> CompletionChunk:
         try:
@@ -177,16 +178,11 @@ class ContinuedStream(_Continued, SyncReading):
             self._stopped("cancelled", self.partial, error)
         self._part._leave(error)
 
-    def _is_lost(self) -> bool:
-        return not self.is_finished and self._part._is_lost()
-
-    def _drop(self, outcome: Outcome = "abandoned") -> None:
-        self._stopped(outcome, self.partial, None)
-        self._part._drop(outcome)
-
 
 class AsyncContinuedStream(_Continued, AsyncReading):
     """The async twin of `ContinuedStream`."""
+
+    _part: AsyncCompletionStream
 
     def __init__(
         self,
@@ -196,13 +192,7 @@ class AsyncContinuedStream(_Continued, AsyncReading):
         clock: Clock,
     ) -> None:
         super().__init__(continuation, first, clock)
-        self._part = first
         self._open_part = open_part
-
-    @property
-    def partial(self) -> CompletionResponse:
-        """The answer as far as it came, the part that is on its way included."""
-        return self._response or self._joining.merged(self._part.partial)
 
     async def _advance(self) -> CompletionChunk:
         try:
@@ -241,10 +231,3 @@ class AsyncContinuedStream(_Continued, AsyncReading):
         if not self.is_finished:
             self._stopped("cancelled", self.partial, error)
         await self._part._leave(error)
-
-    def _is_lost(self) -> bool:
-        return not self.is_finished and self._part._is_lost()
-
-    def _drop(self, outcome: Outcome = "abandoned") -> None:
-        self._stopped(outcome, self.partial, None)
-        self._part._drop(outcome)

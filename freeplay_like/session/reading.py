@@ -1,7 +1,7 @@
 """What can be done with a stream, whatever stands behind it: one call, or one that is continued.
 
-A class of streams says how the next chunk is read (`_advance`), how it is stopped (`_leave`) and how it ended
-(`_outcome`); all else is here, for both twins: iterating, the answer at any time and from anywhere, events, handlers.
+A class of streams says how the next chunk is read (`_advance`), how it is stopped (`_leave`) and what it ended with
+(`_error`); all else is here, for both twins: iterating, the answer at any time and from anywhere, events, handlers.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Reading(ABC):
     def __init__(self) -> None:
         self._held: deque[CompletionChunk] = deque()
         self._untold: Exception | None = None
+        self._error: BaseException | None = None
         self._is_iterated = False
 
     @property
@@ -56,9 +57,12 @@ class Reading(ABC):
     def is_finished(self) -> bool:
         """True once nothing more will come: drained, failed, closed or dropped."""
 
-    @abstractmethod
     def _outcome(self) -> CompletionResponse:
         """The answer of a stream that is finished, or the error that it ended with, the same one every time."""
+        if self._error is not None:
+            self._error = self._as_exception(self._error)
+            raise self._error
+        return self.partial
 
     @abstractmethod
     def _note_handler_error(self) -> None:
@@ -67,6 +71,10 @@ class Reading(ABC):
     @abstractmethod
     def _is_lost(self) -> bool:
         """Whether the garbage collector has found a call that still needs its record."""
+
+    @abstractmethod
+    def _drop(self, outcome: Outcome = "abandoned") -> None:
+        """Nobody holds the stream any more: settle it, and let go of its connection. Waits for nothing."""
 
     def _begin_iteration(self) -> None:
         if self.is_finished and not self._held and self._untold is None:
@@ -172,9 +180,6 @@ class SyncReading(Reading):
 
     @abstractmethod
     def _leave(self, error: BaseException | None) -> None: ...
-
-    @abstractmethod
-    def _drop(self, outcome: Outcome = "abandoned") -> None: ...
 
     def events(self, schema: SchemaLike | None = None) -> Iterator[Event]:
         """The stream as events (see `freeplay_like.core.events`); reads the stream, in place of iterating it.
@@ -307,9 +312,6 @@ class AsyncReading(Reading):
 
     @abstractmethod
     async def _leave(self, error: BaseException | None) -> None: ...
-
-    @abstractmethod
-    def _drop(self, outcome: Outcome = "abandoned") -> None: ...
 
     async def events(self, schema: SchemaLike | None = None) -> AsyncIterator[Event]:
         """The stream as events (see `freeplay_like.core.events`); reads the stream, in place of iterating it.

@@ -85,7 +85,6 @@ class Tee(Reading):
         timeout = call.options.timeout
         self._has_deadlines = (timeout.first_chunk_s, timeout.between_chunks_s, timeout.total_s) != (None, None, None)
         self._ready: Iterator[CompletionChunk] = iter(())
-        self._error: BaseException | None = None
         self._response: CompletionResponse | None = None
         self._is_body_read = False
         self._has_delivered = False
@@ -231,13 +230,6 @@ class Tee(Reading):
 
     def _note_handler_error(self) -> None:
         self._builder.handler_errors += 1
-
-    def _outcome(self) -> CompletionResponse:
-        """The answer of a settled stream, or the error it ended with, the same one every time."""
-        if self._error is not None:
-            self._error = self._as_exception(self._error)
-            raise self._error
-        return self.partial
 
     def _keep(self, method: Callable[..., None], *args: Record | str) -> None:
         """Recording never raises into a call, whoever wrote the recorder."""
