@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 from freeplay_like.core.messages import Message
@@ -12,7 +12,7 @@ from freeplay_like.errors import ProviderRateLimited, ProviderResponseError, Pro
 from freeplay_like.flavors.anthropic_content import system_of, turns_of
 from freeplay_like.flavors.anthropic_reader import AnthropicReader
 from freeplay_like.flavors.base import Request
-from freeplay_like.flavors.connections import AsyncOpened, ErrorTable, SyncOpened, transport_errors
+from freeplay_like.flavors.connections import ErrorTable, transport_errors
 from freeplay_like.flavors.options import (
     chosen_function,
     finished,
@@ -22,17 +22,13 @@ from freeplay_like.flavors.options import (
     refuse_words,
     renamed,
 )
-from freeplay_like.flavors.transport import ProviderFlavor, body_of, known_values
+from freeplay_like.flavors.transport import ProviderFlavor, body_of
 from freeplay_like.flavors.vendors import ANTHROPIC
 
 if TYPE_CHECKING:
-    import httpx2
     from anthropic import Anthropic, AsyncAnthropic
 
 DEFAULT_MAX_TOKENS: Final = 4096
-
-_ARGUMENTS: Final = frozenset({"model", "messages", "max_tokens", "system", "stream"})
-"""Arguments that every version of the client has; all else (temperature too) is sent beside them as it is."""
 
 _OTHER_NAMES: Final = {
     "max_completion_tokens": "max_tokens",
@@ -56,6 +52,7 @@ class AnthropicClaudeChat(ProviderFlavor["Anthropic", "AsyncAnthropic"]):
     """
 
     name = "anthropic_chat"
+    _arguments = frozenset({"model", "messages", "max_tokens", "system", "stream"})
     vendor = ANTHROPIC
 
     def __init__(
@@ -104,15 +101,8 @@ class AnthropicClaudeChat(ProviderFlavor["Anthropic", "AsyncAnthropic"]):
 
         return AsyncAnthropic(**self._client_arguments(), http_client=self._async_http_client())
 
-    def _send(self, client: Anthropic, request: Request, timeout: httpx2.Timeout) -> SyncOpened:
-        arguments, extra = known_values(request.body, _ARGUMENTS)
-        create = client.messages.with_streaming_response.create
-        return cast("SyncOpened", create(**arguments, extra_body=extra, timeout=timeout))  # type: ignore[call-overload]
-
-    def _asend(self, client: AsyncAnthropic, request: Request, timeout: httpx2.Timeout) -> AsyncOpened:
-        arguments, extra = known_values(request.body, _ARGUMENTS)
-        create = client.messages.with_streaming_response.create
-        return cast("AsyncOpened", create(**arguments, extra_body=extra, timeout=timeout))  # type: ignore[call-overload]
+    def _create(self, client: Anthropic | AsyncAnthropic) -> Callable[..., object]:
+        return client.messages.with_streaming_response.create
 
     def _errors(self) -> ErrorTable:
         import anthropic

@@ -83,9 +83,7 @@ class AnthropicReader(AnswerReader):
 
     def _read_event(self, event: SseEvent) -> Sequence[CompletionChunk]:
         data = event.data
-        if event.event == "error":
-            raise self._failure(data)
-        if not data or event.event == "ping":
+        if event.event == "ping":
             return ()
         value = self._decoded(event, _events)
         kind = value.type

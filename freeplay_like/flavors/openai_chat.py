@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -14,18 +14,13 @@ from freeplay_like.core.sse import SseEvent
 from freeplay_like.core.wire import JsonObject, JsonValue, to_wire
 from freeplay_like.flavors.base import Request
 from freeplay_like.flavors.chat_options import chat_options
-from freeplay_like.flavors.connections import AsyncOpened, SyncOpened
 from freeplay_like.flavors.openai_client import OpenAIFlavor
 from freeplay_like.flavors.options import finished
 from freeplay_like.flavors.reading import AnswerReader, count, part
-from freeplay_like.flavors.transport import body_of, known_values
+from freeplay_like.flavors.transport import body_of
 
 if TYPE_CHECKING:
-    import httpx2
     from openai import AsyncOpenAI, OpenAI
-
-_ARGUMENTS: Final = frozenset({"model", "messages", "stream"})
-"""Arguments that every version of the client has; all else is sent beside them as it is."""
 
 FINISH_REASONS: Final[dict[str, FinishReason]] = {
     "stop": "stop",
@@ -40,6 +35,7 @@ class OpenAIChat(OpenAIFlavor):
     """Chat completions of OpenAI, or of a compatible server under `openai_api_base`; see `OpenAIFlavor`."""
 
     name = "openai_chat"
+    _arguments = frozenset({"model", "messages", "stream"})
 
     @property
     def default_parameters(self) -> Mapping[str, JsonValue]:
@@ -67,15 +63,8 @@ class OpenAIChat(OpenAIFlavor):
         """A fresh reader for the answer to `request`."""
         return OpenAIChatReader(request, self.provider)
 
-    def _send(self, client: OpenAI, request: Request, timeout: httpx2.Timeout) -> SyncOpened:
-        arguments, extra = known_values(request.body, _ARGUMENTS)
-        create = client.chat.completions.with_streaming_response.create
-        return cast("SyncOpened", create(**arguments, extra_body=extra, timeout=timeout))  # type: ignore[call-overload]
-
-    def _asend(self, client: AsyncOpenAI, request: Request, timeout: httpx2.Timeout) -> AsyncOpened:
-        arguments, extra = known_values(request.body, _ARGUMENTS)
-        create = client.chat.completions.with_streaming_response.create
-        return cast("AsyncOpened", create(**arguments, extra_body=extra, timeout=timeout))  # type: ignore[call-overload]
+    def _create(self, client: OpenAI | AsyncOpenAI) -> Callable[..., object]:
+        return client.chat.completions.with_streaming_response.create
 
 
 # --- reading: just the fields that a chunk needs; what servers disagree on is `object` and looked into ----
@@ -128,10 +117,6 @@ class OpenAIChatReader(AnswerReader):
         data = event.data
         if data.startswith(b"[DONE]"):
             self._is_done = True
-            return ()
-        if event.event == "error":
-            raise self._failure(data)
-        if not data:
             return ()
         answer = self._decoded(event, _decoder)
         if answer.error is not None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 from freeplay_like.core.messages import Message
 from freeplay_like.core.parameters import Parameters
 from freeplay_like.core.wire import JsonObject, JsonValue
 from freeplay_like.flavors.base import Request
-from freeplay_like.flavors.connections import AsyncOpened, SyncOpened
 from freeplay_like.flavors.openai_client import OpenAIFlavor
 from freeplay_like.flavors.options import (
     chosen_function,
@@ -25,14 +24,10 @@ from freeplay_like.flavors.options import (
 )
 from freeplay_like.flavors.responses_input import input_of
 from freeplay_like.flavors.responses_reader import ResponsesReader
-from freeplay_like.flavors.transport import body_of, known_values
+from freeplay_like.flavors.transport import body_of
 
 if TYPE_CHECKING:
-    import httpx2
     from openai import AsyncOpenAI, OpenAI
-
-_ARGUMENTS: Final = frozenset({"model", "input", "stream"})
-"""Arguments that every version of the client has; all else is sent beside them as it is."""
 
 _OTHER_NAMES: Final = {
     "max_tokens": "max_output_tokens",
@@ -54,6 +49,7 @@ class OpenAIResponses(OpenAIFlavor):
     """
 
     name = "openai_responses"
+    _arguments = frozenset({"model", "input", "stream"})
 
     @property
     def default_parameters(self) -> Mapping[str, JsonValue]:
@@ -80,15 +76,8 @@ class OpenAIResponses(OpenAIFlavor):
         """A fresh reader for the answer to `request`."""
         return ResponsesReader(request, self.provider)
 
-    def _send(self, client: OpenAI, request: Request, timeout: httpx2.Timeout) -> SyncOpened:
-        arguments, extra = known_values(request.body, _ARGUMENTS)
-        create = client.responses.with_streaming_response.create
-        return cast("SyncOpened", create(**arguments, extra_body=extra, timeout=timeout))  # type: ignore[call-overload]
-
-    def _asend(self, client: AsyncOpenAI, request: Request, timeout: httpx2.Timeout) -> AsyncOpened:
-        arguments, extra = known_values(request.body, _ARGUMENTS)
-        create = client.responses.with_streaming_response.create
-        return cast("AsyncOpened", create(**arguments, extra_body=extra, timeout=timeout))  # type: ignore[call-overload]
+    def _create(self, client: OpenAI | AsyncOpenAI) -> Callable[..., object]:
+        return client.responses.with_streaming_response.create
 
 
 # --- parameters -------------------------------------------------------------------------------------------

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 from freeplay_like.core.messages import Message
 from freeplay_like.core.parameters import Parameters
 from freeplay_like.core.wire import JsonValue
 from freeplay_like.errors import MessageError
 from freeplay_like.flavors.base import Request
-from freeplay_like.flavors.connections import AsyncOpened, SyncOpened
 from freeplay_like.flavors.content import contents_of, unsayable
 from freeplay_like.flavors.openai_chat import OpenAIChatReader
 from freeplay_like.flavors.openai_client import OpenAIFlavor
 from freeplay_like.flavors.options import finished, refuse_unsayable, renamed
-from freeplay_like.flavors.transport import body_of, known_values
+from freeplay_like.flavors.transport import body_of
 
 if TYPE_CHECKING:
-    import httpx2
     from openai import AsyncOpenAI, OpenAI
-
-_ARGUMENTS: Final = frozenset({"model", "prompt", "stream"})
-"""Arguments that every version of the client has; all else is sent beside them as it is."""
 
 _OTHER_NAMES: Final = {
     "max_completion_tokens": "max_tokens",
@@ -45,6 +40,7 @@ class OpenAIText(OpenAIFlavor):
     """
 
     name = "openai_text"
+    _arguments = frozenset({"model", "prompt", "stream"})
 
     @property
     def takes_output_schema(self) -> bool:
@@ -69,15 +65,8 @@ class OpenAIText(OpenAIFlavor):
         """A fresh reader for the answer to `request`."""
         return OpenAIChatReader(request, self.provider)
 
-    def _send(self, client: OpenAI, request: Request, timeout: httpx2.Timeout) -> SyncOpened:
-        arguments, extra = known_values(request.body, _ARGUMENTS)
-        create = client.completions.with_streaming_response.create
-        return cast("SyncOpened", create(**arguments, extra_body=extra, timeout=timeout))  # type: ignore[call-overload]
-
-    def _asend(self, client: AsyncOpenAI, request: Request, timeout: httpx2.Timeout) -> AsyncOpened:
-        arguments, extra = known_values(request.body, _ARGUMENTS)
-        create = client.completions.with_streaming_response.create
-        return cast("AsyncOpened", create(**arguments, extra_body=extra, timeout=timeout))  # type: ignore[call-overload]
+    def _create(self, client: OpenAI | AsyncOpenAI) -> Callable[..., object]:
+        return client.completions.with_streaming_response.create
 
 
 def _prompt(messages: Sequence[Message]) -> str:

@@ -120,7 +120,7 @@ class AnswerReader(ABC):
 
     @abstractmethod
     def _read_event(self, event: SseEvent) -> Sequence[CompletionChunk]:
-        """The chunks of one event; sets `_is_done` where it is the last."""
+        """The chunks of one event that has data and is no error; sets `_is_done` where it is the last."""
 
     @abstractmethod
     def _read_body(self, body: bytes) -> Sequence[CompletionChunk]:
@@ -151,7 +151,10 @@ class AnswerReader(ABC):
                 if not self._has_events:
                     self._has_events = True
                     self._body.clear()
-                yield from self._read_event(event)
+                if event.event == "error":
+                    raise self._failure(event.data)
+                if event.data:
+                    yield from self._read_event(event)
                 if self._is_done:
                     return
         except SseError as exc:

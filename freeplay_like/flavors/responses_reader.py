@@ -105,10 +105,6 @@ class ResponsesReader(AnswerReader):
         if data.startswith(b"[DONE]"):
             self._is_done = True
             return ()
-        if event.event == "error":
-            raise self._failure(data)
-        if not data:
-            return ()
         value = self._decoded(event, _events)
         kind = value.type
         if kind == _TEXT:

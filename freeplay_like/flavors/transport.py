@@ -12,7 +12,7 @@ import weakref
 from abc import ABC, abstractmethod
 from asyncio import AbstractEventLoop, get_running_loop
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import TYPE_CHECKING, ClassVar, Final, Generic, Protocol, TypedDict, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, Generic, Protocol, TypedDict, TypeVar, cast
 from urllib.parse import SplitResult, urlsplit
 
 from freeplay_like.core.limits import DEFAULT_TIMEOUT, Timeout
@@ -167,6 +167,8 @@ class ProviderFlavor(ABC, Generic[SyncT, AsyncT]):
     name: str
     vendor: ClassVar[Vendor]
     """Whose wire format it is; who answers is told by the host."""
+    _arguments: ClassVar[frozenset[str]]
+    """Arguments that every version of the client has; all else is sent beside them as it is."""
 
     def __init__(
         self,
@@ -278,7 +280,7 @@ class ProviderFlavor(ABC, Generic[SyncT, AsyncT]):
         client = self._client()
         errors = self._error_map(request)
         try:
-            response = self._send(client, request, _until_head(timeout)).__enter__()
+            response = cast("SyncOpened", self._opening(client, request, timeout)).__enter__()
         except Exception as exc:
             raise _while_opening(exc, errors) from exc
         read_body_within(response, timeout.read_s)
@@ -290,7 +292,7 @@ class ProviderFlavor(ABC, Generic[SyncT, AsyncT]):
         errors = self._error_map(request)
         try:
             async with asyncio.timeout(timeout.head_s):
-                response = await self._asend(client, request, _until_head(timeout)).__aenter__()
+                response = await cast("AsyncOpened", self._opening(client, request, timeout)).__aenter__()
         except TimeoutError as exc:
             raise errors.late(f"no answer began within {timeout.head_s:g} s") from exc
         except Exception as exc:
@@ -308,10 +310,13 @@ class ProviderFlavor(ABC, Generic[SyncT, AsyncT]):
     def _make_async_client(self) -> AsyncT: ...
 
     @abstractmethod
-    def _send(self, client: SyncT, request: Request, timeout: httpx2.Timeout) -> SyncOpened: ...
+    def _create(self, client: SyncT | AsyncT) -> Callable[..., object]:
+        """The client's method that takes this format's requests."""
 
-    @abstractmethod
-    def _asend(self, client: AsyncT, request: Request, timeout: httpx2.Timeout) -> AsyncOpened: ...
+    def _opening(self, client: SyncT | AsyncT, request: Request, timeout: Timeout) -> object:
+        """What sends the request when it is entered."""
+        arguments, extra = known_values(request.body, self._arguments)
+        return self._create(client)(**arguments, extra_body=extra, timeout=_until_head(timeout))
 
     @abstractmethod
     def _errors(self) -> ErrorTable: ...

@@ -6,7 +6,7 @@ import copy
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Self, TypeVar
+from typing import Self
 
 import attrs
 
@@ -28,12 +28,10 @@ from freeplay_like.prompts.cache import CachedPrompts
 from freeplay_like.recording.base import Recorder, Redact
 from freeplay_like.recording.recorder import JournalRecorder
 from freeplay_like.session.calls import Call, Options, Setting, prepare
-from freeplay_like.session.rate_limit import RateLimit, rate_limit_from
+from freeplay_like.session.rate_limit import RateLimit
 from freeplay_like.session.restoring import Restored, restore
 from freeplay_like.session.test_cases import TestCases
 from freeplay_like.session.thin import amendment, finished_record
-
-T = TypeVar("T")
 
 API_KEY_VARIABLE = "FREEPLAY_LIKE_API_KEY"
 API_BASE_VARIABLE = "FREEPLAY_LIKE_API_BASE"
@@ -70,12 +68,8 @@ class Client:
             )
         if redact is not None and recorder is not None:
             raise ConfigurationError("redact= belongs to the recorder that is made here; give it to your own recorder")
-        self._options = Options(
-            retry=_checked("retry", retry, Retry),
-            timeout=_checked("timeout", timeout, Timeout),
-            rate_limit=rate_limit_from(rate_limit),
-            allow_incomplete=allow_incomplete,
-            redact=redact,
+        self._options = Options(redact=redact).with_given(
+            retry=retry, timeout=timeout, rate_limit=rate_limit, allow_incomplete=allow_incomplete
         )
         self._clock = clock or SystemClock()
         self._flavor = flavor
@@ -109,12 +103,8 @@ class Client:
         other._owned = []
         other._flavor = flavor or self._flavor
         other._parameters = self._parameters | parameters
-        other._options = Options(
-            retry=_checked("retry", retry, Retry, self._options.retry),
-            timeout=_checked("timeout", timeout, Timeout, self._options.timeout),
-            rate_limit=rate_limit_from(rate_limit) or self._options.rate_limit,
-            allow_incomplete=self._options.allow_incomplete if allow_incomplete is None else allow_incomplete,
-            redact=self._options.redact,
+        other._options = self._options.with_given(
+            retry=retry, timeout=timeout, rate_limit=rate_limit, allow_incomplete=allow_incomplete
         )
         return other
 
@@ -300,14 +290,6 @@ class Client:
             options=self._options,
             parent_id=parent_id,
         )
-
-
-def _checked(name: str, value: object, kind: type[T], default: T | None = None) -> T:
-    if value is None:
-        return default or kind()
-    if not isinstance(value, kind):
-        raise ConfigurationError(f"{name}={value!r}: give a {kind.__name__}, e.g. {kind.__name__}()")
-    return value
 
 
 def chat_response(response: CompletionResponse, sent: Sequence[Message]) -> ChatCompletionResponse:

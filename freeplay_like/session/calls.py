@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import attrs
 
@@ -15,21 +16,40 @@ from freeplay_like.core.parameters import Layer, merge
 from freeplay_like.core.records import Record
 from freeplay_like.core.templates import PromptTemplate
 from freeplay_like.core.wire import JsonObject, JsonValue
+from freeplay_like.errors import ConfigurationError
 from freeplay_like.flavors.base import Flavor, Request
 from freeplay_like.recording.base import Redact
-from freeplay_like.session.rate_limit import RateLimit
+from freeplay_like.session.rate_limit import RateLimit, rate_limit_from
 from freeplay_like.session.test_cases import TestCases
+
+T = TypeVar("T")
+
+
+def _of(kind: type[T]) -> Callable[[object, attrs.Attribute[T], T], None]:
+    def check(instance: object, attribute: attrs.Attribute[T], value: object) -> None:
+        if not isinstance(value, kind):
+            raise ConfigurationError(f"{attribute.name}={value!r}: give a {kind.__name__}, e.g. {kind.__name__}()")
+
+    return check
 
 
 @attrs.frozen(kw_only=True)
 class Options:
     """How calls are made: how often tried, how long they may take, how many at once, and what hides contents."""
 
-    retry: Retry = attrs.field(factory=Retry)
-    timeout: Timeout = attrs.field(factory=Timeout)
-    rate_limit: RateLimit | None = None
+    retry: Retry = attrs.field(factory=Retry, validator=_of(Retry))
+    timeout: Timeout = attrs.field(factory=Timeout, validator=_of(Timeout))
+    rate_limit: RateLimit | None = attrs.field(default=None, converter=rate_limit_from)
     allow_incomplete: bool = False
     redact: Redact | None = None
+
+    def with_given(self, **given: Any) -> Options:
+        """These options with those that are given (not None) in their place.
+
+        Raises:
+            ConfigurationError: one is not of its kind; names it.
+        """
+        return attrs.evolve(self, **{name: value for name, value in given.items() if value is not None})
 
 
 @attrs.frozen(kw_only=True)
