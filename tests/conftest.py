@@ -8,7 +8,14 @@ from collections.abc import Generator
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["support.simulator", "support.backend", "support.browser", "support.model", "support.twins"]
+pytest_plugins = [
+    "support.simulator",
+    "support.backend",
+    "support.browser",
+    "support.model",
+    "support.twins",
+    "support.environments",
+]
 
 # No deadlines: a busy machine is not a failed test.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100)

@@ -73,14 +73,14 @@ def init(data: Path, project: str, templates: Path | None, url: str, *, is_json:
 def _prepare(store: Store, data: Path, name: str, templates: Path | None, settings: Settings) -> Ready:
     if not name.strip() or not name.isprintable():
         raise ConfigurationError(f"--project must be a name, not {name!r}")
-    project = store.find_project(name) or store.create_project(name)
+    project = store.projects.find(name) or store.projects.create(name)
     if templates is not None:
         _put_templates(store, project, templates)
     following = f"/projects/{project.id}/calls"
     return Ready(
         project_id=project.id,
         api_key=_key(store, data / KEYS_NAME, project),
-        admin_url=f"{settings.url}/sign-in?token={store.create_sign_in_link()}&next={following}",
+        admin_url=f"{settings.url}/sign-in?token={store.people.create_sign_in_link()}&next={following}",
         api_base=settings.api_base,
     )
 
@@ -89,7 +89,7 @@ def _put_templates(store: Store, project: Project, folder: Path) -> None:
     source = FolderPrompts(folder)
     for name in source.names():
         check_name(name)
-        store.create_version(project, Draft(template=source.get(project.id, name, "latest")))
+        store.prompts.create_version(project, Draft(template=source.get(project.id, name, "latest")))
 
 
 def _key(store: Store, path: Path, project: Project) -> str:
@@ -103,9 +103,9 @@ def _key(store: Store, path: Path, project: Project) -> str:
                 f"{str(path)!r} is not what init wrote: {exc}; move it away to get a new key"
             ) from exc
     known = keys.get(project.id)
-    if known is not None and store.find_key(known) is not None:
+    if known is not None and store.keys.find(known) is not None:
         return known
-    keys[project.id] = store.create_key(project)
+    keys[project.id] = store.keys.create(project)
     fresh = path.with_suffix(".new")
     fresh.unlink(missing_ok=True)
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -80,5 +80,5 @@ def _say_ready(store: Store, settings: Settings, *, is_json: bool) -> None:
         click.echo(json.dumps(ready))
         return
     click.echo(f"Serving {settings.url} (API at {settings.api_base}). Ctrl-C stops.")
-    if not store.can_anybody_sign_in():
-        click.echo(f"Sign in, once, within a day: {settings.url}/sign-in?token={store.create_sign_in_link()}")
+    if not store.people.can_anybody_sign_in():
+        click.echo(f"Sign in, once, within a day: {settings.url}/sign-in?token={store.people.create_sign_in_link()}")

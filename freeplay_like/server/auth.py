@@ -19,7 +19,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from freeplay_like.server import http
 from freeplay_like.server.state import Settings, State
-from freeplay_like.server.store.store import SESSION_AGE, Store
+from freeplay_like.server.store.people import SESSION_AGE
+from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import ApiKey, Project
 from freeplay_like.server.store.views import Scope as KeyScope
 
@@ -73,7 +74,7 @@ class Keys:
         if key is not None and time.monotonic() - checked_at < REMEMBERED_S:
             return key
         self._remembered.pop(digest, None)
-        found = await run_in_threadpool(self._store.find_key, text.strip().decode("latin-1"))
+        found = await run_in_threadpool(self._store.keys.find, text.strip().decode("latin-1"))
         if found is None:
             raise HTTPException(401, WRONG_KEY, challenge)
         if len(self._remembered) >= _REMEMBERED_LIMIT:
@@ -137,7 +138,7 @@ class People:
                 return
             token = session_token_in(scope, self._state.settings)
             if token is not None:
-                is_good = await run_in_threadpool(self._state.store.is_signed_in, token)
+                is_good = await run_in_threadpool(self._state.store.people.is_signed_in, token)
                 if is_good:
                     scope.setdefault("state", {})["person"] = Person(session_token=token)
         await self._app(scope, receive, send)

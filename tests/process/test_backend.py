@@ -264,11 +264,11 @@ def test_a_key_does_no_more_than_its_scopes_say(backend: BackendProcess, method:
     needed = SCOPES.get((method, path), {"read" if method == "GET" else "prompts"})
     store = Store(backend.data_dir / DATABASE_NAME)
     try:
-        project = store.get_project(backend.project_id)
+        project = store.projects.get(backend.project_id)
         assert project is not None
-        enough = store.create_key(project, frozenset(needed))  # type: ignore[arg-type]
+        enough = store.keys.create(project, frozenset(needed))  # type: ignore[arg-type]
         others = [
-            (scope, store.create_key(project, frozenset({"ingest", "read", "prompts", "admin"} - {scope})))  # type: ignore[arg-type]
+            (scope, store.keys.create(project, frozenset({"ingest", "read", "prompts", "admin"} - {scope})))  # type: ignore[arg-type]
             for scope in needed
         ]
     finally:

@@ -5,21 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 import attrs
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
 
 from freeplay_like.core.wire import JsonObject
-from freeplay_like.server.auth import require_key
+from freeplay_like.server.api.operations import PAGE, PROJECT, Ask, operation
 from freeplay_like.server.checks import is_name, said_of_name
-from freeplay_like.server.http import PageOf, json_response, read_json
-from freeplay_like.server.state import state_of
-from freeplay_like.server.store.datasets import DatasetFull, DatasetNotFound
-from freeplay_like.server.store.views import CaseContent, Dataset, DatasetCase, DatasetDraft, NameTaken
+from freeplay_like.server.store.views import CaseContent, Dataset, DatasetCase, DatasetDraft
 
 CASES_A_REQUEST: Final = 500
 _NAMES_LIMIT: Final = 200
+
+_DATASETS: Final = f"{PROJECT}/prompt-datasets"
+_CASES: Final = f"{PROJECT}/datasets/id/{{dataset_id}}/test-cases"
 
 
 @attrs.frozen(kw_only=True)
@@ -40,10 +37,10 @@ class NewCases:
     examples: list[CaseContent]
 
 
-async def create_dataset(request: Request) -> Response:
+@operation("POST", _DATASETS, scope="prompts", body=NewDataset, status=201)
+def create_dataset(ask: Ask[NewDataset]) -> JsonObject:
     """A new dataset."""
-    project = await require_key(request, "prompts")
-    body = await read_json(request, NewDataset)
+    body = ask.body
     name = body.name.strip()
     if not is_name(name):
         raise HTTPException(400, f"a dataset's {said_of_name(name)}")
@@ -54,48 +51,35 @@ async def create_dataset(request: Request) -> Response:
         media_input_names=_names("media_input_names", body.media_input_names),
         support_history=body.support_history,
     )
-    try:
-        dataset = await run_in_threadpool(state_of(request).store.create_dataset, project, draft)
-    except NameTaken as exc:
-        raise HTTPException(409, f"{exc}; add to it, or choose another name") from exc
-    return json_response(_to_wire(dataset), 201)
+    return _to_wire(ask.store.datasets.create(ask.project, draft))
 
 
-async def list_datasets(request: Request) -> Response:
-    """The datasets of a project, newest first (`?page=`, `?page_size=`)."""
-    project = await require_key(request, "read")
-    page = PageOf.asked_for(request)
-    datasets = await run_in_threadpool(state_of(request).store.datasets, project.id, page.offset, page.limit)
-    return json_response(page.answer([_to_wire(dataset) for dataset in datasets]))
+@operation("GET", _DATASETS, scope="read", query=PAGE)
+def list_datasets(ask: Ask[None]) -> JsonObject:
+    """The datasets of a project, newest first."""
+    page = ask.page()
+    datasets = ask.store.datasets.page(ask.project.id, page.offset, page.limit)
+    return page.answer([_to_wire(dataset) for dataset in datasets])
 
 
-async def add_cases(request: Request) -> Response:
+@operation("POST", _CASES, scope="prompts", body=NewCases, status=201)
+def add_cases(ask: Ask[NewCases]) -> JsonObject:
     """Put test cases at the end of a dataset."""
-    project = await require_key(request, "prompts")
-    contents = (await read_json(request, NewCases)).examples
+    contents = ask.body.examples
     if len(contents) > CASES_A_REQUEST:
         raise HTTPException(413, f"'examples' has {len(contents)} test cases; {CASES_A_REQUEST} are taken at once")
     for index, content in enumerate(contents):
         _check_messages(index, content)
-    dataset_id = request.path_params["dataset_id"]
-    try:
-        ids = await run_in_threadpool(state_of(request).store.add_cases, project, dataset_id, contents)
-    except DatasetNotFound as exc:
-        raise HTTPException(404, str(exc)) from exc
-    except DatasetFull as exc:
-        raise HTTPException(413, str(exc)) from exc
-    return json_response({"test_case_ids": ids}, 201)
+    return {"test_case_ids": ask.store.datasets.add_cases(ask.project, ask.path("dataset_id"), contents)}
 
 
-async def list_cases(request: Request) -> Response:
+@operation("GET", _CASES, scope="read")
+def list_cases(ask: Ask[None]) -> list[JsonObject]:
     """All test cases of a dataset, in the order they were added: a bare list."""
-    project = await require_key(request, "read")
-    dataset_id = request.path_params["dataset_id"]
-    try:
-        cases = await run_in_threadpool(state_of(request).store.dataset_cases, project, dataset_id)
-    except DatasetNotFound as exc:
-        raise HTTPException(404, str(exc)) from exc
-    return json_response([_case_to_wire(case) for case in cases])
+    return [_case_to_wire(case) for case in ask.store.datasets.cases(ask.project, ask.path("dataset_id"))]
+
+
+OPERATIONS: Final = (create_dataset, list_datasets, add_cases, list_cases)
 
 
 def _names(field: str, names: tuple[str, ...] | None) -> tuple[str, ...]:

@@ -51,9 +51,9 @@ async def get_template(request: Request) -> Response:
     project = await require_key(request, "read")
     name, environment = request.path_params["name"], request.query_params.get("environment") or LATEST
     store = state_of(request).store
-    version = await run_in_threadpool(store.get_template, project.id, name, environment)
+    version = await run_in_threadpool(store.prompts.get, project.id, name, environment)
     if version is None:
-        near = await run_in_threadpool(store.near_templates, project.id, name)
+        near = await run_in_threadpool(store.prompts.near, project.id, name)
         if near.environments:
             hint = f"it has {', '.join(near.environments)}"
         elif near.names:
@@ -70,7 +70,7 @@ async def list_templates(request: Request) -> Response:
     """What an environment points at, of every template that has it."""
     project = await require_key(request, "read")
     environment = request.path_params["environment"]
-    versions = await run_in_threadpool(state_of(request).store.templates_in, project.id, environment)
+    versions = await run_in_threadpool(state_of(request).store.prompts.in_environment, project.id, environment)
     return json_response({"prompt_templates": [_to_wire(version) for version in versions]})
 
 
@@ -87,7 +87,7 @@ async def create_version(request: Request) -> Response:
     body = await read_json(request, NewVersion)
     try:
         draft = _draft(request.path_params["name"], body)
-        version = await run_in_threadpool(state_of(request).store.create_version, project, draft)
+        version = await run_in_threadpool(state_of(request).store.prompts.create_version, project, draft)
     except (TemplateError, LatestIsNewest) as exc:
         raise HTTPException(400, str(exc)) from exc
     return json_response(_to_wire(version), 201)
@@ -99,7 +99,7 @@ async def set_environments(request: Request) -> Response:
     names = _environments((await read_json(request, Environments)).environments)
     ids = request.path_params["template_id"], request.path_params["version_id"]
     try:
-        await run_in_threadpool(state_of(request).store.set_environments, project, *ids, names)
+        await run_in_threadpool(state_of(request).store.prompts.set_environments, project, *ids, names)
     except VersionNotFound as exc:
         raise HTTPException(404, str(exc)) from exc
     except LatestIsNewest as exc:
@@ -109,7 +109,7 @@ async def set_environments(request: Request) -> Response:
 
 async def _find_version(request: Request, project: Project) -> TemplateVersion:
     ids = request.path_params["template_id"], request.path_params["version_id"]
-    version = await run_in_threadpool(state_of(request).store.get_template_version, project.id, *ids)
+    version = await run_in_threadpool(state_of(request).store.prompts.get_version, project.id, *ids)
     if version is None:
         raise HTTPException(404, f"no version {ids[1]!r} of template {ids[0]!r} in project {project.name!r}")
     return version

@@ -40,7 +40,7 @@ async def get_completion(request: Request) -> Response:
     """The record of one call, in the shape it was sent in, and what was said of it since as `amendments`."""
     project = await require_key(request, "read")
     record_id = request.path_params["record_id"]
-    sent = await run_in_threadpool(state_of(request).store.get_sent, project.id, record_id)
+    sent = await run_in_threadpool(state_of(request).store.calls.get_sent, project.id, record_id)
     if sent is None:
         raise _no_record(record_id, project)
     return json_response(_with_amendments(sent))
@@ -51,7 +51,7 @@ async def get_session(request: Request) -> Response:
     project = await require_key(request, "read")
     session_id = request.path_params["session_id"]
     limit = query_number(request, "limit", default=SESSION_RECORDS, highest=SESSION_RECORDS_LIMIT)
-    session = await run_in_threadpool(state_of(request).store.sent_session, project.id, session_id, limit)
+    session = await run_in_threadpool(state_of(request).store.calls.sent_session, project.id, session_id, limit)
     if session is None:
         raise HTTPException(404, f"no session {session_id!r} in project {project.name!r}: it has no records here")
     return json_response(
@@ -115,7 +115,7 @@ async def _amend(
         check_amendment(amendment, project)
     except ValueError as exc:
         raise HTTPException(400, str(exc)) from exc
-    if not await run_in_threadpool(state_of(request).store.amend, project, amendment):
+    if not await run_in_threadpool(state_of(request).store.calls.amend, project, amendment):
         raise _no_record(record_id, project)
     return json_response({"completion_id": record_id}, 201)
 

@@ -20,7 +20,7 @@ async def sign_in(request: Request) -> Response:
     if request.method == "HEAD":
         return Response()  # whoever previews a link must not use it up
     state = state_of(request)
-    token = await run_in_threadpool(state.store.sign_in, request.query_params.get("token", ""))
+    token = await run_in_threadpool(state.store.people.sign_in, request.query_params.get("token", ""))
     if token is not None:
         response.headers["Set-Cookie"] = session_cookie(state.settings, token)
     elif person_of(request) is None:
@@ -32,7 +32,7 @@ async def sign_out(request: Request) -> Response:
     """End the browser's session."""
     state, person = state_of(request), person_of(request)
     if person is not None:
-        await run_in_threadpool(state.store.sign_out, person.session_token)
+        await run_in_threadpool(state.store.people.sign_out, person.session_token)
     response = RedirectResponse("/", 303)
     response.headers["Set-Cookie"] = session_cookie(state.settings, None)
     return response

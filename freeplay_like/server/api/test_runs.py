@@ -69,7 +69,7 @@ async def get_test_run(request: Request) -> Response:
     """Where a test run stands."""
     project = await require_key(request, "read")
     run_id = request.path_params["test_run_id"]
-    run = await run_in_threadpool(state_of(request).store.get_run, project.id, run_id)
+    run = await run_in_threadpool(state_of(request).store.test_runs.get, project.id, run_id)
     if run is None:
         raise HTTPException(404, f"no test run {run_id!r} in project {project.name!r}")
     return json_response(
@@ -102,7 +102,7 @@ async def _require_key(request: Request) -> Project:
 
 async def _create(request: Request, project: Project, draft: RunDraft) -> NewRun:
     try:
-        return await run_in_threadpool(state_of(request).store.create_run, project, draft)
+        return await run_in_threadpool(state_of(request).store.test_runs.create, project, draft)
     except DatasetNotFound as exc:
         raise HTTPException(404, str(exc)) from exc
     except DatasetEmpty as exc:

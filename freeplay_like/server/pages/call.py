@@ -18,7 +18,7 @@ def build_call(state: State, request: Request) -> CallContext:
     """
     project = project_of(state, request)
     record_id = request.path_params["record_id"]
-    call = state.store.get_call(project.id, record_id)
+    call = state.store.calls.get(project.id, record_id)
     if call is None:
         raise PageProblem(
             "No such call",

@@ -22,9 +22,9 @@ def build_calls(state: State, request: Request) -> CallsContext:
     filter = filter_from(request.query_params)
     before, after = request.query_params.get("before"), request.query_params.get("after")
     # Read before the rows: a record that comes in between is then seen twice, never missed.
-    newest_seq = state.store.newest_seq(project.id)
+    newest_seq = state.store.calls.newest_seq(project.id)
     try:
-        page = state.store.list_calls(project.id, filter, before=before, after=after, limit=ROWS_A_PAGE)
+        page = state.store.calls.page(project.id, filter, before=before, after=after, limit=ROWS_A_PAGE)
     except ValueError as exc:
         raise PageProblem(
             "This address is damaged",
@@ -35,7 +35,7 @@ def build_calls(state: State, request: Request) -> CallsContext:
         project=project,
         filter=filter,
         page=page,
-        values=state.store.filter_values(project.id),
+        values=state.store.calls.filter_values(project.id),
         seen_seq=max(newest_seq, page.rows[0].seq if page.rows else 0),
         is_first_page=before is None and after is None,
         base_url=state.settings.url,

@@ -15,7 +15,7 @@ from freeplay_like.server.state import State
 
 def build_projects(state: State, request: Request) -> ProjectsContext:
     """The list of projects."""
-    return ProjectsContext(projects=state.store.projects(), base_url=state.settings.url)
+    return ProjectsContext(projects=state.store.projects.all(), base_url=state.settings.url)
 
 
 def first_page(state: State) -> Endpoint:
@@ -23,7 +23,7 @@ def first_page(state: State) -> Endpoint:
 
     async def endpoint(request: Request) -> Response:
         require_person(request)
-        projects = await run_in_threadpool(state.store.projects)
+        projects = await run_in_threadpool(state.store.projects.all)
         return RedirectResponse(project_address(projects[0].id) if len(projects) == 1 else "/projects", 303)
 
     return endpoint

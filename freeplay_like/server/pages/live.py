@@ -103,10 +103,10 @@ class LiveTail:
 
     def _step(self, project: Project, filter: CallFilter, seen_seq: int) -> _Step:
         # Read before the rows: what comes in between is told now, and is not skipped next time.
-        newest_seq = self._state.store.newest_seq(project.id)
+        newest_seq = self._state.store.calls.newest_seq(project.id)
         if newest_seq <= seen_seq:
             return _Step(event="", seen_seq=seen_seq)
-        rows = self._state.store.calls_after(project.id, filter, seen_seq, limit=MOST_ROWS + 1)
+        rows = self._state.store.calls.after(project.id, filter, seen_seq, limit=MOST_ROWS + 1)
         if len(rows) > MOST_ROWS:
             return _Step(event="event: behind\ndata:\n\n", seen_seq=seen_seq, is_last=True)
         if not rows:

@@ -127,7 +127,7 @@ def project_of(state: State, request: Request) -> Project:
         PageProblem: there is none.
     """
     project_id = request.path_params["project_id"]
-    project = state.store.get_project(project_id)
+    project = state.store.projects.get(project_id)
     if project is None:
         raise PageProblem("No such project", f"There is no project {project_id!r} on this server.")
     return project

@@ -17,7 +17,7 @@ def build_session(state: State, request: Request) -> SessionContext:
     """
     project = project_of(state, request)
     session_id = request.path_params["session_id"]
-    calls = state.store.session_calls(project.id, session_id)
+    calls = state.store.calls.of_session(project.id, session_id)
     if not calls:
         raise PageProblem("No such session", f"Project {project.name!r} has no call in a session {session_id!r}.")
     return SessionContext(

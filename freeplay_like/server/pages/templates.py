@@ -16,7 +16,7 @@ def build_templates(state: State, request: Request) -> TemplatesContext:
         PageProblem: no such project.
     """
     project = project_of(state, request)
-    templates = state.store.templates(project.id)
+    templates = state.store.prompts.summaries(project.id)
     return TemplatesContext(project=project, templates=templates, base_url=state.settings.url)
 
 
@@ -28,8 +28,8 @@ def build_template_version(state: State, request: Request) -> TemplateVersionCon
     """
     project = project_of(state, request)
     template_id, version_id = request.path_params["template_id"], request.path_params["version_id"]
-    version = state.store.get_template_version(project.id, template_id, version_id)
-    summary = next((t for t in state.store.templates(project.id) if t.template_id == template_id), None)
+    version = state.store.prompts.get_version(project.id, template_id, version_id)
+    summary = next((t for t in state.store.prompts.summaries(project.id) if t.template_id == template_id), None)
     if version is None or summary is None:
         raise PageProblem(
             "No such template version",

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from freeplay_like.core.records import Amendment
 from freeplay_like.core.wire import to_wire
 from freeplay_like.server.store.bodies import Packer, raw
-from freeplay_like.server.store.tables import amendment, record, score, to_micros
+from freeplay_like.server.store.record_tables import amendment, record, score
+from freeplay_like.server.store.tables import to_micros
 from freeplay_like.server.store.views import Batch, IncomingAmendment, Project
 
 READ_LIMIT: Final = 1_000

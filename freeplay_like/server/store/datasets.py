@@ -10,9 +10,20 @@ from typing import Final
 import sqlalchemy as sa
 
 from freeplay_like.core.wire import to_wire
+from freeplay_like.server.store.access import Part
 from freeplay_like.server.store.bodies import Packer, unpack
-from freeplay_like.server.store.tables import dataset, from_micros, test_case, to_micros
-from freeplay_like.server.store.views import CaseContent, Dataset, DatasetCase, DatasetDraft, NameTaken, Project
+from freeplay_like.server.store.dataset_tables import dataset, test_case
+from freeplay_like.server.store.tables import from_micros, to_micros
+from freeplay_like.server.store.views import (
+    CaseContent,
+    Dataset,
+    DatasetCase,
+    DatasetDraft,
+    NameTaken,
+    NotFound,
+    Project,
+    TooMuch,
+)
 
 CASES_LIMIT: Final = 10_000
 """The most test cases of one dataset."""
@@ -20,11 +31,11 @@ SIZE_LIMIT_BYTES: Final = 32 * 1024 * 1024
 """The most JSON of one dataset: a test run hands all of it out at once."""
 
 
-class DatasetNotFound(Exception):
+class DatasetNotFound(NotFound):
     """There is no such dataset in that project."""
 
 
-class DatasetFull(Exception):
+class DatasetFull(TooMuch):
     """A dataset would hold more than one may."""
 
 
@@ -35,7 +46,7 @@ def create(connection: sa.Connection, of: Project, draft: DatasetDraft, new_id: 
         NameTaken: there is one of that name.
     """
     if _find(connection, of, dataset.c.name == draft.name) is not None:
-        raise NameTaken(f"there is a dataset {draft.name!r} already")
+        raise NameTaken(f"there is a dataset {draft.name!r} already; add to it, or choose another name")
     connection.execute(
         sa.insert(dataset).values(
             id=new_id,
@@ -168,3 +179,39 @@ def _dataset(row: sa.RowMapping) -> Dataset:
         support_history=row["support_history"],
         created_at=from_micros(row["created_at"]),
     )
+
+
+class Datasets(Part):
+    """Datasets and their test cases."""
+
+    def create(self, project: Project, draft: DatasetDraft) -> Dataset:
+        """A new dataset.
+
+        Raises:
+            NameTaken: there is one of that name.
+            StoreUnavailable: it could not be stored now.
+        """
+        new_id, now = self._access.clock.new_id(), self._access.clock.now()
+        return self._access.change(lambda connection: create(connection, project, draft, new_id, now))
+
+    def page(self, project_id: str, offset: int, limit: int) -> tuple[Dataset, ...]:
+        """The datasets of a project, newest first."""
+        return self._access.ask_of(project_id, datasets, (), offset, limit)
+
+    def add_cases(self, project: Project, dataset_id: str, contents: Sequence[CaseContent]) -> tuple[str, ...]:
+        """Put test cases at the end of a dataset; their ids.
+
+        Raises:
+            DatasetNotFound, DatasetFull: see `add_cases`.
+            StoreUnavailable: they could not be stored now.
+        """
+        new_id, now = self._access.clock.new_id, self._access.clock.now()
+        return self._access.change(lambda connection: add_cases(connection, project, dataset_id, contents, new_id, now))
+
+    def cases(self, project: Project, dataset_id: str) -> tuple[DatasetCase, ...]:
+        """The test cases of a dataset, in the order they were added.
+
+        Raises:
+            DatasetNotFound: there is no such dataset.
+        """
+        return self._access.ask(cases, project, dataset_id)

@@ -1,11 +1,7 @@
-"""Projects, the keys of programs and the sessions of people's browsers.
-
-Secrets are random and long, so a plain SHA-256 of them is all that is kept: there is nothing to guess.
-"""
+"""The keys of programs: `fpl_<id>_<secret>_<check>`."""
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 import string
@@ -17,7 +13,9 @@ from typing import Final, cast, get_args
 import attrs
 import sqlalchemy as sa
 
-from freeplay_like.server.store.tables import api_key, browser_session, from_micros, project, sign_in_link, to_micros
+from freeplay_like.server.store.access import Part, project_from
+from freeplay_like.server.store.digests import sha256
+from freeplay_like.server.store.tables import api_key, project, to_micros
 from freeplay_like.server.store.views import ApiKey, Project, Scope
 
 ALL_SCOPES: Final[frozenset[Scope]] = frozenset(get_args(Scope))
@@ -26,44 +24,6 @@ _ALPHABET: Final = string.digits + string.ascii_letters
 _ID_LENGTH: Final = 8
 _SECRET_LENGTH: Final = 32
 _CHECK_LENGTH: Final = 6
-
-
-# --- projects ---------------------------------------------------------------------------------------------
-
-
-def projects(connection: sa.Connection) -> tuple[Project, ...]:
-    """All projects, newest first."""
-    rows = connection.execute(sa.select(project).order_by(project.c.key.desc()))
-    return tuple(_project(row) for row in rows.mappings())
-
-
-def get_project(connection: sa.Connection, project_id: str) -> Project | None:
-    """A project by its id."""
-    row = connection.execute(sa.select(project).where(project.c.id == project_id)).mappings().one_or_none()
-    return None if row is None else _project(row)
-
-
-def find_project(connection: sa.Connection, name: str) -> Project | None:
-    """A project by its name."""
-    row = connection.execute(sa.select(project).where(project.c.name == name)).mappings().one_or_none()
-    return None if row is None else _project(row)
-
-
-def create_project(connection: sa.Connection, name: str, project_id: str, now: datetime) -> Project | None:
-    """A new project; None where the name is taken."""
-    if find_project(connection, name) is not None:
-        return None
-    connection.execute(sa.insert(project).values(id=project_id, name=name, created_at=to_micros(now)))
-    return get_project(connection, project_id)
-
-
-def _project(fields: sa.RowMapping) -> Project:
-    return Project(
-        key=fields["key"], id=fields["id"], name=fields["name"], created_at=from_micros(fields["created_at"])
-    )
-
-
-# --- keys of programs -------------------------------------------------------------------------------------
 
 
 @attrs.frozen(kw_only=True)
@@ -83,7 +43,7 @@ def parse_key(text: str) -> KeyParts | None:
         return None
     if not hmac.compare_digest(check, _check_digits(key_id, secret)):
         return None
-    return KeyParts(key_id=key_id, secret_sha256=_sha256(secret))
+    return KeyParts(key_id=key_id, secret_sha256=sha256(secret))
 
 
 def create_key(connection: sa.Connection, of: Project, scopes: Iterable[Scope], now: datetime) -> str:
@@ -93,7 +53,7 @@ def create_key(connection: sa.Connection, of: Project, scopes: Iterable[Scope], 
         sa.insert(api_key).values(
             id=key_id,
             project_key=of.key,
-            secret_sha256=_sha256(secret),
+            secret_sha256=sha256(secret),
             scopes=" ".join(sorted(scopes)),
             created_at=to_micros(now),
         )
@@ -111,76 +71,11 @@ def find_key(connection: sa.Connection, parts: KeyParts) -> ApiKey | None:
     if row is None or not hmac.compare_digest(row.secret_sha256, parts.secret_sha256):
         return None
     scopes = frozenset(cast("Scope", scope) for scope in row.scopes.split())
-    return ApiKey(key_id=parts.key_id, project=_project(row._mapping), scopes=scopes)
-
-
-# --- people -----------------------------------------------------------------------------------------------
-
-
-def create_sign_in_link(connection: sa.Connection, now: datetime, expires_at: datetime) -> str:
-    """The token of a new link, which signs in one browser once."""
-    token = secrets.token_urlsafe(32)
-    connection.execute(
-        sa.insert(sign_in_link).values(
-            token_sha256=_sha256(token), created_at=to_micros(now), expires_at=to_micros(expires_at)
-        )
-    )
-    return token
-
-
-def sign_in(connection: sa.Connection, token: str, now: datetime, expires_at: datetime) -> str | None:
-    """Use up a link: the token of a new browser session, None where the link is unknown, used or too old."""
-    used = connection.execute(
-        sa.update(sign_in_link)
-        .where(
-            sign_in_link.c.token_sha256 == _sha256(token),
-            sign_in_link.c.used_at.is_(None),
-            sign_in_link.c.expires_at > to_micros(now),
-        )
-        .values(used_at=to_micros(now))
-    )
-    if not used.rowcount:
-        return None
-    connection.execute(sa.delete(browser_session).where(browser_session.c.expires_at <= to_micros(now)))
-    session_token = secrets.token_urlsafe(32)
-    connection.execute(
-        sa.insert(browser_session).values(
-            token_sha256=_sha256(session_token), created_at=to_micros(now), expires_at=to_micros(expires_at)
-        )
-    )
-    return session_token
-
-
-def is_signed_in(connection: sa.Connection, session_token: str, now: datetime) -> bool:
-    """Whether this is the token of a browser session that has not ended."""
-    return bool(
-        connection.scalar(
-            sa.select(sa.literal(1)).where(
-                browser_session.c.token_sha256 == _sha256(session_token), browser_session.c.expires_at > to_micros(now)
-            )
-        )
-    )
-
-
-def sign_out(connection: sa.Connection, session_token: str) -> None:
-    """End a browser session."""
-    connection.execute(sa.delete(browser_session).where(browser_session.c.token_sha256 == _sha256(session_token)))
-
-
-def can_anybody_sign_in(connection: sa.Connection, now: datetime) -> bool:
-    """Whether there is a browser session or a link that is still good."""
-    moment = to_micros(now)
-    session = sa.select(sa.literal(1)).where(browser_session.c.expires_at > moment)
-    link = sa.select(sa.literal(1)).where(sign_in_link.c.expires_at > moment, sign_in_link.c.used_at.is_(None))
-    return bool(connection.scalar(session.union_all(link).limit(1)))
+    return ApiKey(key_id=parts.key_id, project=project_from(row._mapping), scopes=scopes)
 
 
 def _random(length: int) -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(length))
-
-
-def _sha256(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()
 
 
 def _check_digits(key_id: str, secret: str) -> str:
@@ -190,3 +85,17 @@ def _check_digits(key_id: str, secret: str) -> str:
         value, digit = divmod(value, len(_ALPHABET))
         digits = _ALPHABET[digit] + digits
     return digits
+
+
+class ApiKeys(Part):
+    """The keys of programs."""
+
+    def create(self, project: Project, scopes: frozenset[Scope] = ALL_SCOPES) -> str:
+        """A new API key, in clear: it cannot be read again."""
+        now = self._access.clock.now()
+        return self._access.change(lambda connection: create_key(connection, project, scopes, now))
+
+    def find(self, text: str) -> ApiKey | None:
+        """Whose key this is, None where it is nobody's."""
+        parts = parse_key(text)
+        return None if parts is None else self._access.ask(find_key, parts)

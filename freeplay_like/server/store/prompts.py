@@ -16,10 +16,13 @@ from freeplay_like.core import template_files
 from freeplay_like.core.templates import PromptTemplate
 from freeplay_like.core.wire import JsonObject, from_wire, to_wire
 from freeplay_like.errors import TemplateError
+from freeplay_like.server.store.access import Part
 from freeplay_like.server.store.tables import environment, from_micros, prompt_template, prompt_version, to_micros
 from freeplay_like.server.store.views import (
     NearTemplates,
+    NotFound,
     Project,
+    Refused,
     TemplateSummary,
     TemplateVersion,
     VersionSummary,
@@ -42,11 +45,11 @@ _FLAVORS: Final = {
 """The flavor of a template whose author named only a provider, as Freeplay's client does."""
 
 
-class VersionNotFound(Exception):
+class VersionNotFound(NotFound):
     """There is no such version of that template in that project."""
 
 
-class LatestIsNewest(Exception):
+class LatestIsNewest(Refused):
     """Somebody wants `latest` to point at a version that is not the newest."""
 
 
@@ -313,3 +316,49 @@ def _point(connection: sa.Connection, template_id: str, version_id: str, names: 
     ]
     if rows:
         connection.execute(sa.insert(environment), rows)
+
+
+class Prompts(Part):
+    """Prompt templates and their versions."""
+
+    def summaries(self, project_id: str) -> tuple[TemplateSummary, ...]:
+        """All templates by name, each with its versions, newest first."""
+        return self._access.ask_of(project_id, templates, ())
+
+    def in_environment(self, project_id: str, environment: str) -> tuple[TemplateVersion, ...]:
+        """What an environment points at, of every template that has it."""
+        return self._access.ask_of(project_id, templates_in, (), environment)
+
+    def get(self, project_id: str, name: str, environment: str) -> TemplateVersion | None:
+        """The version an environment points at; `latest` is the newest."""
+        return self._access.ask_of(project_id, get_template, None, name, environment)
+
+    def get_version(self, project_id: str, template_id: str, version_id: str) -> TemplateVersion | None:
+        """One version by its ids."""
+        return self._access.ask_of(project_id, get_version, None, template_id, version_id)
+
+    def near(self, project_id: str, name: str) -> NearTemplates:
+        """What there is instead of a template that was not found."""
+        return self._access.ask_of(project_id, near_templates, NearTemplates(names=(), environments=()), name)
+
+    def create_version(self, project: Project, draft: Draft) -> TemplateVersion:
+        """A new version of a template, or the one that has this content already.
+
+        Raises:
+            LatestIsNewest: see `create_version`.
+            StoreUnavailable: it could not be stored now.
+        """
+        ids, now = (self._access.clock.new_id(), self._access.clock.new_id()), self._access.clock.now()
+        return self._access.change(lambda connection: create_version(connection, project, draft, new_ids=ids, now=now))
+
+    def set_environments(self, project: Project, template_id: str, version_id: str, names: Sequence[str]) -> None:
+        """Let exactly these environments point at a version.
+
+        Raises:
+            VersionNotFound, LatestIsNewest: see `set_environments`.
+            StoreUnavailable: it could not be stored now.
+        """
+        now = self._access.clock.now()
+        self._access.change(
+            lambda connection: set_environments(connection, project, template_id, version_id, names, now)
+        )

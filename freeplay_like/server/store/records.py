@@ -11,16 +11,10 @@ import sqlalchemy as sa
 from freeplay_like.core.records import Amendment, Record
 from freeplay_like.core.wire import JsonObject, from_wire
 from freeplay_like.server.store import amendments, search
+from freeplay_like.server.store.access import Part
 from freeplay_like.server.store.bodies import raw
-from freeplay_like.server.store.tables import (
-    asked_differently,
-    call_value,
-    from_micros,
-    record,
-    record_body,
-    sender,
-    to_micros,
-)
+from freeplay_like.server.store.record_tables import asked_differently, call_value, record, record_body, sender
+from freeplay_like.server.store.tables import from_micros, to_micros
 from freeplay_like.server.store.views import (
     CallFilter,
     CallPage,
@@ -265,3 +259,68 @@ def _position(cursor: str) -> int:
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
         raise ValueError(f"{cursor!r} is not a place in the list; leave it out for the newest calls")
     return int(cursor)
+
+
+class Calls(Part):
+    """The calls: listed, opened, added to."""
+
+    def page(
+        self,
+        project_id: str,
+        filter: CallFilter,
+        *,
+        before: str | None = None,
+        after: str | None = None,
+        limit: int = 50,
+    ) -> CallPage:
+        """Calls in the order of their arrival, newest first.
+
+        `before` takes the `older` cursor of another page, `after` its `newer` one.
+
+        Raises:
+            ValueError: a cursor that no page gave out.
+        """
+        nothing = CallPage(rows=(), older=None, newer=None)
+        return self._access.ask_of(project_id, list_calls, nothing, filter, before, after, limit)
+
+    def after(self, project_id: str, filter: CallFilter, after_seq: int, limit: int = 100) -> tuple[CallRow, ...]:
+        """The first calls that arrived after the one of that number, oldest first."""
+        return self._access.ask_of(project_id, calls_after, (), filter, after_seq, limit)
+
+    def newest_seq(self, project_id: str) -> int:
+        """The number of the call that arrived last, 0 where there is none."""
+        return self._access.ask_of(project_id, newest_seq, 0)
+
+    def get(self, project_id: str, record_id: str) -> StoredCall | None:
+        """One call, whole."""
+        return self._access.ask_of(project_id, get_call, None, record_id)
+
+    def get_sent(self, project_id: str, record_id: str) -> SentRecord | None:
+        """One record as it was sent, and what was said of it."""
+        return self._access.ask_of(project_id, get_sent, None, record_id)
+
+    def sent_session(self, project_id: str, session_id: str, limit: int) -> SentSession | None:
+        """The newest records of a session as they were sent, in the order they began; None where there is none."""
+        return self._access.ask_of(project_id, sent_session, None, session_id, limit)
+
+    def of_session(self, project_id: str, session_id: str) -> tuple[CallRow, ...]:
+        """The first thousand calls of a session, in the order they began."""
+        return self._access.ask_of(project_id, session_calls, (), session_id)
+
+    def filter_values(self, project_id: str) -> FilterValues:
+        """What the filters can offer."""
+        nothing = FilterValues(models=(), outcomes=(), templates=())
+        return self._access.ask_of(project_id, filter_values, nothing)
+
+    def senders(self, project_id: str) -> tuple[KnownSender, ...]:
+        """The SDK processes that delivered records, the last heard of first; at most 200."""
+        return self._access.ask_of(project_id, senders, ())
+
+    def amend(self, project: Project, amendment: Amendment) -> bool:
+        """Store something said of a record; False where the project has no such record.
+
+        Raises:
+            StoreUnavailable: it could not be stored now.
+        """
+        now = self._access.clock.now()
+        return self._access.change(lambda connection: amendments.amend(connection, project, amendment, now))

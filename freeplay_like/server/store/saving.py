@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from freeplay_like.core.records import Record
 from freeplay_like.server.store import amendments, search, sqlite
 from freeplay_like.server.store.bodies import Packer
+from freeplay_like.server.store.record_tables import call_value, record, record_body, sender
 from freeplay_like.server.store.records import whole_record
-from freeplay_like.server.store.tables import call_value, record, record_body, sender, to_micros
+from freeplay_like.server.store.tables import to_micros
 from freeplay_like.server.store.views import FIRST_LINES_LIMIT, Batch, Incoming, Sender, StoreResult
 
 
@@ -143,6 +144,10 @@ def _values(value: Record, received_at: int) -> dict[str, object]:
         "error_type": value.error.type if value.error else None,
         "test_run_id": value.test_run_id,
         "test_case_id": value.test_case_id,
+        "trace_id": value.trace_id,
+        "parent_id": value.parent_id,
+        "otel_trace_id": value.otel_trace_id,
+        "otel_span_id": value.otel_span_id,
     }
 
 

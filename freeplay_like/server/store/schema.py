@@ -7,7 +7,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-HEAD: Final = "0002"
+HEAD: Final = "0010"
 """The newest migration; named here, so that an up-to-date file is opened without loading Alembic."""
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"

@@ -15,7 +15,8 @@ from freeplay_like.core.records import Record
 from freeplay_like.core.wire import WireError
 from freeplay_like.server.store import sqlite
 from freeplay_like.server.store.bodies import unpack
-from freeplay_like.server.store.tables import record, record_body, store_state
+from freeplay_like.server.store.record_tables import record, record_body
+from freeplay_like.server.store.tables import store_state
 
 logger = logging.getLogger(__name__)
 

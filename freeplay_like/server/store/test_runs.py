@@ -9,23 +9,17 @@ import sqlalchemy as sa
 
 from freeplay_like.core.wire import JsonValue, from_wire
 from freeplay_like.server.store import datasets
-from freeplay_like.server.store.tables import (
-    dataset,
-    from_micros,
-    record,
-    score,
-    test_case,
-    test_run,
-    test_run_case,
-    to_micros,
-)
-from freeplay_like.server.store.views import DatasetCase, Project, RunDraft, RunState
+from freeplay_like.server.store.access import Part
+from freeplay_like.server.store.dataset_tables import dataset, test_case, test_run, test_run_case
+from freeplay_like.server.store.record_tables import record, score
+from freeplay_like.server.store.tables import from_micros, to_micros
+from freeplay_like.server.store.views import DatasetCase, NewRun, Project, Refused, RunDraft, RunState
 
 VALUES_LIMIT: Final = 1_000
 """The most different values of scores that are counted: more are no summary."""
 
 
-class DatasetEmpty(Exception):
+class DatasetEmpty(Refused):
     """A test run over nothing was asked for."""
 
 
@@ -151,3 +145,23 @@ def _word(value: str) -> str:
     """A score's value as text: text as it is, everything else as JSON."""
     said: JsonValue = from_wire(value, object)
     return said if isinstance(said, str) else value
+
+
+class TestRuns(Part):
+    """Test runs."""
+
+    def create(self, project: Project, draft: RunDraft) -> NewRun:
+        """A new test run over the cases that its dataset has now.
+
+        Raises:
+            DatasetNotFound, DatasetEmpty: see `create`.
+            StoreUnavailable: it could not be stored now.
+        """
+        new_id, now = self._access.clock.new_id(), self._access.clock.now()
+        self._access.change(lambda connection: create(connection, project, draft, new_id, now))
+        # read by a reader: unpacking a large dataset would keep the writer from taking records
+        return NewRun(id=new_id, cases=self._access.ask(cases, new_id))
+
+    def get(self, project_id: str, run_id: str) -> RunState | None:
+        """Where a test run stands."""
+        return self._access.ask_of(project_id, get, None, run_id)

@@ -290,7 +290,23 @@ class StoreBusy(StoreUnavailable):
     """More waits to be written than may wait."""
 
 
-class NameTaken(Exception):
+class NotFound(Exception):
+    """There is no such thing in that project; the message names it, and near ones."""
+
+
+class Conflict(Exception):
+    """What is there already does not allow this; the message says what it is."""
+
+
+class Refused(Exception):
+    """What was asked for makes no sense; the message says why."""
+
+
+class TooMuch(Exception):
+    """More than may be kept or asked for at once."""
+
+
+class NameTaken(Conflict):
     """There is a project, or in this project a dataset, of that name already."""
 
 

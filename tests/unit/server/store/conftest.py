@@ -18,4 +18,4 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def project(store: Store) -> Project:
-    return store.create_project("first")
+    return store.projects.create("first")

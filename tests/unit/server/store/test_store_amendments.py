@@ -43,7 +43,7 @@ def batch(project: Project, *values: Record | Amendment) -> Batch:
 
 
 def said_of(store: Store, record: Record) -> tuple[Amendment, ...]:
-    stored = store.get_call(record.project_id, record.record_id)
+    stored = store.calls.get(record.project_id, record.record_id)
     assert stored is not None
     return stored.amendments
 
@@ -62,7 +62,7 @@ def test_what_is_said_before_its_record_arrives_waits_for_it(store: Store, proje
     record = a_record(project.id)
     amendment = an_amendment(record, feedback="positive")
     assert store.save(batch(project, amendment)) == StoreResult(amendments_stored=1)
-    assert store.get_call(project.id, record.record_id) is None
+    assert store.calls.get(project.id, record.record_id) is None
     store.save(batch(project, an_unsettled(record)))
     store.save(batch(project, record))
     assert said_of(store, record) == (amendment,)
@@ -80,7 +80,7 @@ def test_the_same_amendment_is_stored_once(store: Store, project: Project) -> No
 
 
 def test_projects_may_use_the_same_amendment_id(store: Store, project: Project) -> None:
-    other = store.create_project("second")
+    other = store.projects.create("second")
     ours, theirs = a_record(project.id, record_id="r"), a_record(other.id, record_id="r")
     for where, record, thumb in ((project, ours, "positive"), (other, theirs, "negative")):
         amendment = an_amendment(record, amendment_id="a", feedback=thumb)
@@ -97,7 +97,7 @@ def test_a_bad_part_does_not_keep_the_others_of_its_batch_out(store: Store, proj
     store.submit(batch(project, unkept, record, bad, good))
     store._writer.run(lambda connection: None)
     assert said_of(store, record) == (good,)
-    assert store.get_call(project.id, unkept.record_id) is None
+    assert store.calls.get(project.id, unkept.record_id) is None
 
 
 def test_only_the_newest_of_very_many_are_read_back(
@@ -111,13 +111,13 @@ def test_only_the_newest_of_very_many_are_read_back(
 
 
 def test_something_can_be_said_of_a_stored_record_only(store: Store, project: Project) -> None:
-    other = store.create_project("second")
+    other = store.projects.create("second")
     record = a_record(project.id)
     store.save(batch(project, record))
     amendment = an_amendment(record, feedback="positive")
-    assert store.amend(project, amendment)
-    assert not store.amend(project, attrs.evolve(amendment, record_id="unknown"))
-    assert not store.amend(other, attrs.evolve(amendment, project_id=other.id))
+    assert store.calls.amend(project, amendment)
+    assert not store.calls.amend(project, attrs.evolve(amendment, record_id="unknown"))
+    assert not store.calls.amend(other, attrs.evolve(amendment, project_id=other.id))
     assert said_of(store, record) == (amendment,)
 
 
@@ -133,7 +133,7 @@ def test_a_session_is_read_back_as_it_was_sent(store: Store, project: Project) -
     newer = Batch(project_key=project.key, records=(Incoming(index=0, record=second, body=body),), received_at=NOW)
     store.save(newer)
     store.save(batch(project, first, an_amendment(first), a_record(project.id, session_id="other")))
-    session = store.sent_session(project.id, "s", 10)
+    session = store.calls.sent_session(project.id, "s", 10)
     assert session is not None
     assert [from_wire(sent.body, Record) for sent in session.records] == [first, second]
     assert session.records[1].body == body
@@ -141,13 +141,13 @@ def test_a_session_is_read_back_as_it_was_sent(store: Store, project: Project) -
     assert session.metadata == {"user": "u", "try": 2}
     assert (session.totals.calls, session.totals.input_tokens, session.totals.output_tokens) == (2, 15, 2)
     assert not session.has_more
-    assert store.sent_session(project.id, "unknown", 10) is None
+    assert store.calls.sent_session(project.id, "unknown", 10) is None
 
 
 def test_a_long_session_gives_its_newest_records(store: Store, project: Project) -> None:
     made = [a_record(project.id, session_id="s") for _ in range(4)]
     store.save(batch(project, *made))
-    session = store.sent_session(project.id, "s", 3)
+    session = store.calls.sent_session(project.id, "s", 3)
     assert session is not None
     assert [from_wire(sent.body, Record) for sent in session.records] == made[1:]
     assert session.has_more
@@ -161,7 +161,7 @@ def test_a_large_session_gives_what_fits_and_at_least_one_record(
     store.save(batch(project, *made))
     for limit, expected in ((1, made[2:]), (2 * len(to_wire(made[2])), made[1:])):
         monkeypatch.setattr(records, "READ_LIMIT_BYTES", limit)
-        session = store.sent_session(project.id, "s", 10)
+        session = store.calls.sent_session(project.id, "s", 10)
         assert session is not None
         assert [from_wire(sent.body, Record) for sent in session.records] == expected
         assert session.has_more
@@ -170,7 +170,7 @@ def test_a_large_session_gives_what_fits_and_at_least_one_record(
 def test_sums_larger_than_a_database_number_are_still_answered(store: Store, project: Project) -> None:
     usage = Usage(input_tokens=2**62, output_tokens=0)
     store.save(batch(project, *(a_record(project.id, session_id="s", usage=usage) for _ in range(4))))
-    session = store.sent_session(project.id, "s", 10)
+    session = store.calls.sent_session(project.id, "s", 10)
     assert session is not None
     assert (session.totals.input_tokens, session.totals.output_tokens) == (2**64, 0)
 
@@ -179,7 +179,7 @@ def test_what_is_said_of_a_record_is_found_by_an_index(store: Store, project: Pr
     queries: list[str] = []
     sa.event.listen(store._reading, "before_cursor_execute", lambda *them: queries.append(them[2]))
     store.save(batch(project, a_record(project.id, record_id="r", session_id="s")))
-    store.sent_session(project.id, "s", 10)
+    store.calls.sent_session(project.id, "s", 10)
     (query,) = [each for each in queries if "FROM amendment" in each]
     with store._reading.begin() as connection:
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", ("x",) * query.count("?")).all()

@@ -16,13 +16,13 @@ def a_template(text: str = "Hello {{name}}", name: str = "greeting") -> PromptTe
 
 
 def create(store: Store, project: Project, template: PromptTemplate, *environments: str) -> TemplateVersion:
-    return store.create_version(project, Draft(template=template, environments=environments))
+    return store.prompts.create_version(project, Draft(template=template, environments=environments))
 
 
 def test_a_version_comes_back_as_it_was_written(store: Store, project: Project) -> None:
     template = attrs.evolve(a_template(), description="says hello", tools=[{"name": "t"}], syntax="none")
-    made = store.create_version(project, Draft(template=template, name="first try")).template
-    found = store.get_template(project.id, "greeting", "latest")
+    made = store.prompts.create_version(project, Draft(template=template, name="first try")).template
+    found = store.prompts.get(project.id, "greeting", "latest")
     assert found is not None
     assert found.name == "first try"
     assert attrs.evolve(found.template, environment=None) == made
@@ -39,19 +39,19 @@ def test_the_same_content_is_the_same_version(store: Store, project: Project) ->
     again = create(store, project, a_template("one"))
     assert again.template.version_id == first.template.version_id
     assert second.template.version == "2"
-    assert [version.version for version in store.templates(project.id)[0].versions] == ["2", "1"]
+    assert [version.version for version in store.prompts.summaries(project.id)[0].versions] == ["2", "1"]
 
 
 def test_environments_point_at_one_version_each(store: Store, project: Project) -> None:
     first = create(store, project, a_template("one"), "prod", "dev").template
     create(store, project, a_template("two"), "dev")
     for environment, version in (("prod", "1"), ("dev", "2"), ("latest", "2")):
-        found = store.get_template(project.id, "greeting", environment)
+        found = store.prompts.get(project.id, "greeting", environment)
         assert found is not None
         assert (found.template.version, found.template.environment) == (version, environment)
-    store.set_environments(project, first.template_id or "", first.version_id or "", ["dev"])
-    assert store.get_template(project.id, "greeting", "prod") is None
-    (summary,) = store.templates(project.id)
+    store.prompts.set_environments(project, first.template_id or "", first.version_id or "", ["dev"])
+    assert store.prompts.get(project.id, "greeting", "prod") is None
+    (summary,) = store.prompts.summaries(project.id)
     assert [(version.version, version.environments) for version in summary.versions] == [("2", ()), ("1", ("dev",))]
 
 
@@ -60,36 +60,36 @@ def test_latest_points_at_nothing_but_the_newest(store: Store, project: Project)
     create(store, project, a_template("two"), "latest")
     with pytest.raises(LatestIsNewest, match="newest"):
         create(store, project, a_template("one"), "latest", "prod")
-    assert store.get_template(project.id, "greeting", "prod") is None, "nothing of a refused request is kept"
+    assert store.prompts.get(project.id, "greeting", "prod") is None, "nothing of a refused request is kept"
     with pytest.raises(LatestIsNewest):
-        store.set_environments(project, first.template_id or "", first.version_id or "", ["latest"])
+        store.prompts.set_environments(project, first.template_id or "", first.version_id or "", ["latest"])
 
 
 def test_templates_of_an_environment(store: Store, project: Project) -> None:
     create(store, project, a_template("one", "b"), "prod")
     create(store, project, a_template("two", "b"))
     create(store, project, a_template("one", "a"))
-    in_prod = store.templates_in(project.id, "prod")
+    in_prod = store.prompts.in_environment(project.id, "prod")
     assert [(found.template.name, found.template.version) for found in in_prod] == [("b", "1")]
-    latest = store.templates_in(project.id, "latest")
+    latest = store.prompts.in_environment(project.id, "latest")
     assert [(found.template.name, found.template.version) for found in latest] == [("a", "1"), ("b", "2")]
 
 
 def test_another_project_sees_and_moves_nothing(store: Store, project: Project) -> None:
     made = create(store, project, a_template()).template
-    other = store.create_project("second")
-    assert store.get_template(other.id, "greeting", "latest") is None
-    assert store.get_template_version(other.id, made.template_id or "", made.version_id or "") is None
-    assert store.templates(other.id) == store.templates_in(other.id, "latest") == ()
+    other = store.projects.create("second")
+    assert store.prompts.get(other.id, "greeting", "latest") is None
+    assert store.prompts.get_version(other.id, made.template_id or "", made.version_id or "") is None
+    assert store.prompts.summaries(other.id) == store.prompts.in_environment(other.id, "latest") == ()
     with pytest.raises(VersionNotFound):
-        store.set_environments(other, made.template_id or "", made.version_id or "", ["prod"])
+        store.prompts.set_environments(other, made.template_id or "", made.version_id or "", ["prod"])
 
 
 def test_near_templates(store: Store, project: Project) -> None:
     create(store, project, a_template(name="support/greeting"), "prod")
-    near = store.near_templates(project.id, "support/greting")
+    near = store.prompts.near(project.id, "support/greting")
     assert (near.names, near.environments) == (("support/greeting",), ())
-    assert store.near_templates(project.id, "support/greeting").environments == ("prod", "latest")
+    assert store.prompts.near(project.id, "support/greeting").environments == ("prod", "latest")
 
 
 @pytest.mark.parametrize("name", ["", " ", "/a", "a/", "a//b", "../a", "a\nb", "a\\b", "x" * 201, " a"])

@@ -43,7 +43,7 @@ def save(store: Store, project: Project, *records: Record) -> StoreResult:
 
 
 def texts(store: Store, project: Project, which: CallFilter = ALL) -> list[str]:
-    return [row.first_answer for row in store.list_calls(project.id, which).rows]
+    return [row.first_answer for row in store.calls.page(project.id, which).rows]
 
 
 def index_everything(store: Store) -> None:
@@ -67,7 +67,7 @@ def test_a_record_comes_back_as_it_was_sent(store: Store, project: Project) -> N
         variables={"city": "Lyon", "deep": [{"a": None}]},
     )
     assert save(store, project, sent) == StoreResult(stored=1)
-    stored = store.get_call(project.id, sent.record_id)
+    stored = store.calls.get(project.id, sent.record_id)
     assert stored is not None
     assert stored.record == sent
     assert stored.received_at == NOW
@@ -82,7 +82,7 @@ def test_the_second_arrival_of_an_id_changes_nothing(store: Store, project: Proj
     save(store, project, first)
     again = attrs.evolve(first, outcome="error")
     assert save(store, project, again, again) == StoreResult(duplicates=2)
-    stored = store.get_call(project.id, first.record_id)
+    stored = store.calls.get(project.id, first.record_id)
     assert stored is not None
     assert stored.record.outcome == "complete"
 
@@ -90,7 +90,7 @@ def test_the_second_arrival_of_an_id_changes_nothing(store: Store, project: Proj
 def test_an_id_twice_in_one_batch_is_stored_once(store: Store, project: Project) -> None:
     record = a_record(project.id)
     assert save(store, project, record, record) == StoreResult(stored=1, duplicates=1)
-    assert len(store.list_calls(project.id, ALL).rows) == 1
+    assert len(store.calls.page(project.id, ALL).rows) == 1
 
 
 def test_a_late_end_replaces_a_call_that_nobody_saw_end(store: Store, project: Project) -> None:
@@ -98,7 +98,7 @@ def test_a_late_end_replaces_a_call_that_nobody_saw_end(store: Store, project: P
     save(store, project, an_unsettled(settled))
     index_everything(store)
     assert save(store, project, settled) == StoreResult(stored=1)
-    stored = store.get_call(project.id, settled.record_id)
+    stored = store.calls.get(project.id, settled.record_id)
     assert stored is not None
     assert stored.record == settled
     assert texts(store, project, CallFilter(text="the Rhone")) == ["In France, on the Rhone."]
@@ -113,7 +113,7 @@ def test_an_end_and_its_unsettled_twin_in_one_batch_leave_the_end(
     settled = a_record(project.id)
     pair = an_unsettled(settled), settled
     assert save(store, project, *(pair[i] for i in order)) == StoreResult(stored=1, duplicates=1)
-    stored = store.get_call(project.id, settled.record_id)
+    stored = store.calls.get(project.id, settled.record_id)
     assert stored is not None
     assert stored.record == settled
 
@@ -125,7 +125,7 @@ def test_an_interruption_that_was_seen_is_final(store: Store, project: Project) 
 
 
 def test_projects_may_use_the_same_id_and_see_only_their_own(store: Store, project: Project) -> None:
-    other = store.create_project("second")
+    other = store.projects.create("second")
     ours = a_record(project.id, answer="ours", session_id="s")
     theirs = attrs.evolve(ours, project_id=other.id, choices=(Choice(text="theirs"),))
     save(store, project, ours)
@@ -133,10 +133,10 @@ def test_projects_may_use_the_same_id_and_see_only_their_own(store: Store, proje
     index_everything(store)
     for which in (ALL, CallFilter(text="our"), CallFilter(session_id="s"), CallFilter(model="gpt-x-1")):
         assert texts(store, project, which) == ["ours"]
-    stored = store.get_call(other.id, ours.record_id)
+    stored = store.calls.get(other.id, ours.record_id)
     assert stored is not None
     assert stored.record.text == "theirs"
-    assert [row.first_answer for row in store.session_calls(project.id, "s")] == ["ours"]
+    assert [row.first_answer for row in store.calls.of_session(project.id, "s")] == ["ours"]
 
 
 def test_batches_that_wait_together_are_committed_together(store: Store, project: Project) -> None:
@@ -203,7 +203,7 @@ def test_senders_are_known_by_what_they_said_last(store: Store, project: Project
     sender = Sender(sender_id="a", host="h", pid=1, dropped=2, oldest_unsent_at=NOW - timedelta(seconds=5))
     store.save(batch(project, sender=sender))
     store.save(batch(project, sender=attrs.evolve(sender, dropped=3)))
-    (known,) = store.senders(project.id)
+    (known,) = store.calls.senders(project.id)
     assert known.sender == attrs.evolve(sender, dropped=3)
     assert known.seen_at == NOW
 
@@ -214,17 +214,17 @@ def test_senders_are_known_by_what_they_said_last(store: Store, project: Project
 def test_the_list_is_newest_first_and_pages_both_ways(store: Store, project: Project) -> None:
     save(store, project, *(a_record(project.id, answer=str(i)) for i in range(7)))
     seen: list[Sequence[str]] = []
-    page = store.list_calls(project.id, ALL, limit=3)
+    page = store.calls.page(project.id, ALL, limit=3)
     assert page.newer is None
     while True:
         seen.append([row.first_answer for row in page.rows])
         if page.older is None:
             break
-        page = store.list_calls(project.id, ALL, before=page.older, limit=3)
+        page = store.calls.page(project.id, ALL, before=page.older, limit=3)
     assert seen == [["6", "5", "4"], ["3", "2", "1"], ["0"]]
-    back = store.list_calls(project.id, ALL, after=page.newer, limit=3)
+    back = store.calls.page(project.id, ALL, after=page.newer, limit=3)
     assert [row.first_answer for row in back.rows] == ["3", "2", "1"]
-    first = store.list_calls(project.id, ALL, after=back.newer, limit=3)
+    first = store.calls.page(project.id, ALL, after=back.newer, limit=3)
     assert [row.first_answer for row in first.rows] == ["6", "5", "4"]
     assert first.newer is None
 
@@ -232,7 +232,7 @@ def test_the_list_is_newest_first_and_pages_both_ways(store: Store, project: Pro
 @pytest.mark.parametrize("cursor", ["", "x", "-1", "1.5", "9" * 19, "٣"])
 def test_a_cursor_of_no_page_is_refused(store: Store, project: Project, cursor: str) -> None:
     with pytest.raises(ValueError, match="not a place in the list"):
-        store.list_calls(project.id, ALL, before=cursor)
+        store.calls.page(project.id, ALL, before=cursor)
 
 
 def test_what_came_together_is_listed_by_when_it_began(store: Store, project: Project) -> None:
@@ -243,10 +243,10 @@ def test_what_came_together_is_listed_by_when_it_began(store: Store, project: Pr
 
 def test_calls_after_a_number_come_in_the_order_they_arrived(store: Store, project: Project) -> None:
     save(store, project, a_record(project.id, answer="0"))
-    here = store.newest_seq(project.id)
+    here = store.calls.newest_seq(project.id)
     save(store, project, *(a_record(project.id, answer=str(i)) for i in (1, 2, 3)))
-    assert [row.first_answer for row in store.calls_after(project.id, ALL, here)] == ["1", "2", "3"]
-    assert [row.first_answer for row in store.calls_after(project.id, ALL, here, limit=2)] == ["1", "2"]
+    assert [row.first_answer for row in store.calls.after(project.id, ALL, here)] == ["1", "2", "3"]
+    assert [row.first_answer for row in store.calls.after(project.id, ALL, here, limit=2)] == ["1", "2"]
 
 
 def test_filters_hold_together(store: Store, project: Project) -> None:
@@ -266,7 +266,7 @@ def test_filters_hold_together(store: Store, project: Project) -> None:
     assert texts(store, project, CallFilter(model="gpt-x-1", outcome="error")) == ["b"]
     assert texts(store, project, CallFilter(model="other")) == ["c"]
     assert texts(store, project, CallFilter(text="BOOM", model="gpt-x")) == ["b"]
-    values = store.filter_values(project.id)
+    values = store.calls.filter_values(project.id)
     assert values.models == ("gpt-x-1", "other")
     assert values.outcomes == ("complete", "error")
     assert values.templates == ("trip",)
@@ -332,12 +332,12 @@ def test_neighbours_in_a_session_are_in_the_order_they_began(store: Store, proje
     first, second, third = (a_record(project.id, session_id="s") for _ in range(3))
     save(store, project, third)
     save(store, project, first, second, a_record(project.id, session_id="other"))
-    stored = store.get_call(project.id, second.record_id)
+    stored = store.calls.get(project.id, second.record_id)
     assert stored is not None
     assert (stored.previous_id, stored.next_id) == (first.record_id, third.record_id)
-    calls = store.session_calls(project.id, "s")
+    calls = store.calls.of_session(project.id, "s")
     assert [row.record_id for row in calls] == [first.record_id, second.record_id, third.record_id]
-    ends = [store.get_call(project.id, record.record_id) for record in (first, third)]
+    ends = [store.calls.get(project.id, record.record_id) for record in (first, third)]
     assert [end and (end.previous_id, end.next_id) for end in ends] == [
         (None, second.record_id),
         (second.record_id, None),
@@ -345,13 +345,13 @@ def test_neighbours_in_a_session_are_in_the_order_they_began(store: Store, proje
 
 
 def test_questions_about_no_project_have_empty_answers(store: Store) -> None:
-    assert store.list_calls("none", ALL).rows == ()
-    assert store.calls_after("none", ALL, 0) == ()
-    assert store.newest_seq("none") == 0
-    assert store.get_call("none", "x") is None
-    assert store.session_calls("none", "s") == ()
-    assert store.templates("none") == ()
-    assert store.get_template("none", "n", "latest") is None
+    assert store.calls.page("none", ALL).rows == ()
+    assert store.calls.after("none", ALL, 0) == ()
+    assert store.calls.newest_seq("none") == 0
+    assert store.calls.get("none", "x") is None
+    assert store.calls.of_session("none", "s") == ()
+    assert store.prompts.summaries("none") == ()
+    assert store.prompts.get("none", "n", "latest") is None
 
 
 def test_every_filter_of_the_list_is_served_by_an_index(store: Store, project: Project) -> None:
@@ -363,7 +363,7 @@ def test_every_filter_of_the_list_is_served_by_an_index(store: Store, project: P
     sa.event.listen(store._reading, "before_cursor_execute", remember)
     filters = [ALL, CallFilter(model="m"), CallFilter(outcome="o"), CallFilter(template="t"), CallFilter(text="text")]
     for which in filters:
-        store.list_calls(project.id, which)
+        store.calls.page(project.id, which)
     lists = [query for query in queries if "first_user" in query]
     assert len(lists) == 7
     with store._reading.begin() as connection:

@@ -32,14 +32,14 @@ NOW = datetime(2026, 11, 21, 13, tzinfo=UTC)
 
 
 def a_dataset(store: Store, project: Project, *inputs: str, name: str = "cities") -> Dataset:
-    dataset = store.create_dataset(project, DatasetDraft(name=name))
-    store.add_cases(project, dataset.id, [CaseContent(inputs={"city": text}) for text in inputs])
+    dataset = store.datasets.create(project, DatasetDraft(name=name))
+    store.datasets.add_cases(project, dataset.id, [CaseContent(inputs={"city": text}) for text in inputs])
     return dataset
 
 
 def a_run(store: Store, project: Project, *inputs: str) -> NewRun:
     a_dataset(store, project, *inputs)
-    return store.create_run(project, RunDraft(dataset_name="cities"))
+    return store.test_runs.create(project, RunDraft(dataset_name="cities"))
 
 
 def save(store: Store, project: Project, record: Record, *amendments: Amendment) -> None:
@@ -64,7 +64,7 @@ def scored(record: Record, after_s: int = 0, **scores: ScoreValue) -> Amendment:
 
 
 def state(store: Store, project: Project, run: NewRun) -> RunState:
-    found = store.get_run(project.id, run.id)
+    found = store.test_runs.get(project.id, run.id)
     assert found is not None
     return found
 
@@ -74,17 +74,17 @@ def state(store: Store, project: Project, run: NewRun) -> RunState:
 
 def test_a_dataset_keeps_its_cases_as_they_were_given(store: Store, project: Project) -> None:
     draft = DatasetDraft(name="cities", description="d", input_names=("city",), support_history=True)
-    dataset = store.create_dataset(project, draft)
+    dataset = store.datasets.create(project, draft)
     contents = [
         CaseContent(inputs={"city": "Lyon", "deep": [{"a": None}]}, output="France", metadata={"n": 1}),
         CaseContent(history=({"role": "user", "content": "hello"},), output_message={"role": "assistant"}),
     ]
-    ids = store.add_cases(project, dataset.id, contents)
-    more = store.add_cases(project, dataset.id, [CaseContent()])
-    cases = store.dataset_cases(project, dataset.id)
+    ids = store.datasets.add_cases(project, dataset.id, contents)
+    more = store.datasets.add_cases(project, dataset.id, [CaseContent()])
+    cases = store.datasets.cases(project, dataset.id)
     assert [case.id for case in cases] == [*ids, *more]
     assert [case.content for case in cases] == [*contents, CaseContent()]
-    assert store.datasets(project.id, 0, 10) == (dataset,)
+    assert store.datasets.page(project.id, 0, 10) == (dataset,)
     assert (dataset.input_names, dataset.media_input_names, dataset.support_history) == (("city",), (), True)
 
 
@@ -92,19 +92,19 @@ def test_a_name_is_one_dataset_in_its_project(store: Store, project: Project) ->
     a_dataset(store, project)
     with pytest.raises(NameTaken, match="dataset 'cities' already"):
         a_dataset(store, project)
-    other = store.create_project("second")
+    other = store.projects.create("second")
     theirs = a_dataset(store, other)
     with pytest.raises(DatasetNotFound):
-        store.dataset_cases(project, theirs.id)
+        store.datasets.cases(project, theirs.id)
     with pytest.raises(DatasetNotFound):
-        store.add_cases(project, theirs.id, [CaseContent()])
+        store.datasets.add_cases(project, theirs.id, [CaseContent()])
 
 
 def test_datasets_are_listed_newest_first_and_paged(store: Store, project: Project) -> None:
     for name in ("a", "b", "c"):
         a_dataset(store, project, name=name)
-    assert [each.name for each in store.datasets(project.id, 0, 2)] == ["c", "b"]
-    assert [each.name for each in store.datasets(project.id, 2, 2)] == ["a"]
+    assert [each.name for each in store.datasets.page(project.id, 0, 2)] == ["c", "b"]
+    assert [each.name for each in store.datasets.page(project.id, 2, 2)] == ["a"]
 
 
 @pytest.mark.parametrize(("limit", "value"), [("CASES_LIMIT", 3), ("SIZE_LIMIT_BYTES", 500)])
@@ -114,8 +114,8 @@ def test_a_full_dataset_takes_no_more(
     dataset = a_dataset(store, project, "one", "two")
     monkeypatch.setattr(datasets, limit, value)
     with pytest.raises(DatasetFull, match=f"'cities' has .* over {value}: begin another one"):
-        store.add_cases(project, dataset.id, [CaseContent(inputs={"city": "x" * 100})] * 2)
-    assert len(store.dataset_cases(project, dataset.id)) == 2
+        store.datasets.add_cases(project, dataset.id, [CaseContent(inputs={"city": "x" * 100})] * 2)
+    assert len(store.datasets.cases(project, dataset.id)) == 2
 
 
 # --- test runs
@@ -123,8 +123,8 @@ def test_a_full_dataset_takes_no_more(
 
 def test_a_run_has_the_cases_of_the_moment_it_was_made(store: Store, project: Project) -> None:
     dataset = a_dataset(store, project, "Lyon", "Paris")
-    run = store.create_run(project, RunDraft(dataset_name="cities", description="first", flavor="openai_chat"))
-    store.add_cases(project, dataset.id, [CaseContent()])
+    run = store.test_runs.create(project, RunDraft(dataset_name="cities", description="first", flavor="openai_chat"))
+    store.datasets.add_cases(project, dataset.id, [CaseContent()])
     assert [case.content.inputs for case in run.cases] == [{"city": "Lyon"}, {"city": "Paris"}]
     found = state(store, project, run)
     assert (found.name, found.description, found.flavor) == ("cities", "first", "openai_chat")
@@ -146,7 +146,7 @@ def test_a_run_counts_the_cases_whose_call_has_ended(store: Store, project: Proj
     assert (found.cases, found.finished, found.records) == (3, 1, 4)
     save(store, project, attrs.evolve(running, outcome="error"))
     assert state(store, project, run).finished == 2
-    row = store.list_calls(project.id, CallFilter()).rows[-1]
+    row = store.calls.page(project.id, CallFilter()).rows[-1]
     assert (row.test_run_id, row.test_case_id) == (run.id, lyon)
 
 
@@ -182,11 +182,11 @@ def test_a_text_and_a_number_that_read_alike_are_counted_together(store: Store, 
 
 
 def test_a_run_of_another_project_is_not_there(store: Store, project: Project) -> None:
-    other = store.create_project("second")
+    other = store.projects.create("second")
     run = a_run(store, project, "Lyon")
-    assert store.get_run(other.id, run.id) is None
+    assert store.test_runs.get(other.id, run.id) is None
     with pytest.raises(DatasetNotFound, match="no dataset 'cities' in project 'second'"):
-        store.create_run(other, RunDraft(dataset_name="cities"))
+        store.test_runs.create(other, RunDraft(dataset_name="cities"))
     stranger = a_record(other.id, test_run_id=run.id, test_case_id=run.cases[0].id)
     save(store, other, stranger)
     assert state(store, project, run).records == 0
@@ -195,6 +195,6 @@ def test_a_run_of_another_project_is_not_there(store: Store, project: Project) -
 def test_a_run_over_nothing_is_refused(store: Store, project: Project) -> None:
     a_dataset(store, project)
     with pytest.raises(DatasetEmpty, match="'cities' has no test cases; add some"):
-        store.create_run(project, RunDraft(dataset_name="cities"))
+        store.test_runs.create(project, RunDraft(dataset_name="cities"))
     with pytest.raises(DatasetNotFound, match="near names: 'cities'"):
-        store.create_run(project, RunDraft(dataset_name="citties"))
+        store.test_runs.create(project, RunDraft(dataset_name="citties"))

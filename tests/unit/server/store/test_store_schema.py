@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from freeplay_like.core.wire import to_wire
-from freeplay_like.server.store import schema, sqlite, tables
+from freeplay_like.server.store import record_tables, schema, sqlite, tables
 from freeplay_like.server.store.bodies import Packer
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import DatasetDraft
@@ -42,11 +42,11 @@ def test_the_head_that_is_named_is_the_newest_migration() -> None:
 def test_opening_again_changes_nothing_and_keeps_everything(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
     first = Store(path)
-    project = first.create_project("first")
+    project = first.projects.create("first")
     first.close()
     first.close()
     second = Store(path)
-    assert second.projects() == (project,)
+    assert second.projects.all() == (project,)
     second.close()
 
 
@@ -73,18 +73,18 @@ def test_the_first_release_of_the_tables_is_brought_up_to_date_with_what_it_hold
         config.set_main_option("script_location", str(schema._MIGRATIONS))
         command.upgrade(config, "0001")
         connection.execute(sa.insert(tables.project).values(key=1, id="p", name="first", created_at=0))
-        connection.execute(sa.insert(tables.record).values(row))
+        connection.execute(sa.insert(record_tables.record).values(row))
         body = Packer().pack(to_wire(record))
-        connection.execute(sa.insert(tables.record_body).values(seq=1, zstd=body))
+        connection.execute(sa.insert(record_tables.record_body).values(seq=1, zstd=body))
     engine.dispose()
     store = Store(path)
-    stored = store.get_call("p", record.record_id)
+    stored = store.calls.get("p", record.record_id)
     assert stored is not None
     assert stored.record == record
     assert (stored.row.seq, stored.row.test_run_id, stored.amendments) == (1, None, ())
-    (project,) = store.projects()
-    dataset = store.create_dataset(project, DatasetDraft(name="made after"))
-    assert store.datasets("p", 0, 10) == (dataset,)
+    (project,) = store.projects.all()
+    dataset = store.datasets.create(project, DatasetDraft(name="made after"))
+    assert store.datasets.page("p", 0, 10) == (dataset,)
     store.close()
 
 

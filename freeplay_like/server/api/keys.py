@@ -1,0 +1,9 @@
+"""API keys: made, rotated, revoked."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from freeplay_like.server.api.operations import Operation
+
+OPERATIONS: Final[tuple[Operation, ...]] = ()

@@ -1,0 +1,9 @@
+"""Test suites: a dataset and what is tried over it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from freeplay_like.server.api.operations import Operation
+
+OPERATIONS: Final[tuple[Operation, ...]] = ()

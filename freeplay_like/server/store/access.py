@@ -1,0 +1,71 @@
+"""How every part of the store reaches the database: questions in a snapshot, changes through the one writer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
+
+import sqlalchemy as sa
+
+from freeplay_like.clock import Clock
+from freeplay_like.server.store.tables import from_micros, project
+from freeplay_like.server.store.views import Project
+from freeplay_like.server.store.writer import Writer
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def get_project(connection: sa.Connection, project_id: str) -> Project | None:
+    """A project by its id."""
+    row = connection.execute(sa.select(project).where(project.c.id == project_id)).mappings().one_or_none()
+    return None if row is None else project_from(row)
+
+
+def project_from(fields: sa.RowMapping) -> Project:
+    """The project of a row of its table."""
+    return Project(
+        key=fields["key"], id=fields["id"], name=fields["name"], created_at=from_micros(fields["created_at"])
+    )
+
+
+class Access:
+    """Shared by the parts of one store. Methods block: async code calls them in a thread."""
+
+    def __init__(self, reading: sa.Engine, writer: Writer, clock: Clock) -> None:
+        self.clock = clock
+        self.writer = writer
+        self._reading = reading
+
+    def ask(self, question: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Answer a question from one connection, in one snapshot."""
+        with self._reading.begin() as connection:
+            return question(connection, *args, **kwargs)
+
+    def ask_of(
+        self,
+        project_id: str,
+        question: Callable[Concatenate[sa.Connection, Project, P], T],
+        otherwise: T,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Answer a question about a project; `otherwise` where there is no such project."""
+        with self._reading.begin() as connection:
+            of = get_project(connection, project_id)
+            return otherwise if of is None else question(connection, of, *args, **kwargs)
+
+    def change(self, job: Callable[[sa.Connection], T]) -> T:
+        """Do `job` in a transaction of its own, and wait for its commit.
+
+        Raises:
+            StoreUnavailable: it could not be committed. Whatever `job` raises comes out as it is.
+        """
+        return self.writer.run(job)
+
+
+class Part:
+    """A part of the store: the questions about one thing, and what can be changed of it."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
