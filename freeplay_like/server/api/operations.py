@@ -85,7 +85,8 @@ class Operation:
     """One method of one address; made by `operation`.
 
     `answer` takes an `Ask` and returns what is answered as JSON with `status`, or a whole `Response`. `scope` None
-    means that any good key will do. `returns` is the type of the answer, for its description; None where it is any JSON.
+    means that any good key will do. `returns` is the type of the answer, for its description; None where it is any
+    JSON.
     """
 
     method: Method
