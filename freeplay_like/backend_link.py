@@ -150,7 +150,7 @@ class BackendLink:
 
     def ask(
         self,
-        method: Literal["GET", "POST"],
+        method: Literal["GET", "POST", "DELETE"],
         path: str,
         *,
         params: Mapping[str, str] | None = None,

@@ -11,7 +11,8 @@ such a price is given only to who asks for the nearest one, and says that it is 
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -19,17 +20,30 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from freeplay_like.core.chunks import Usage
-from freeplay_like.core.wire import JsonObject
+from freeplay_like.core.rates import OUTPUT, Bucket, Rate, Rates, bill, counts_of, total_usd
 
 if TYPE_CHECKING:
-    from genai_prices.types import ModelInfo, Provider
+    from genai_prices.types import ModelInfo, ModelPrice, Provider
 
 _DATE: Final = re.compile(r"[-@](?:\d{4}-?[01]\d-?[0-3]\d|[01]\d[0-3]\d)$")
 _NEWEST: Final = re.compile(r"-(?:latest|0)$")
 """`claude-sonnet-4-0` is Anthropic's name for the newest of the dated `claude-sonnet-4-...`."""
 
-_CONDITIONS: Final = ("service_tier", "speed")
-"""Fields of a provider's usage object on which prices depend, by the list's names."""
+_BUCKETS: Final[dict[str, Bucket]] = {
+    "input_mtok": "input",
+    "input_audio_mtok": "input_audio",
+    "cache_read_mtok": "cache_read",
+    "cache_write_mtok": "cache_write",
+    "cache_write_1h_mtok": "cache_write_1h",
+    "output_mtok": "output",
+    "output_audio_mtok": "output_audio",
+    "output_reasoning_mtok": "reasoning",
+    "web_searches_kcount": "web_search",
+    "requests_kcount": "request",
+}
+"""What the list calls the buckets of `core.rates`."""
+
+_BATCH: Final = ("processing", "batch")
 
 _KEPT_LOOKUPS: Final = 1024
 
@@ -48,6 +62,25 @@ class Price:
     matched_model: str
     is_exact: bool
     source: str
+
+
+@attrs.frozen(kw_only=True)
+class ListedRates:
+    """What the list says of a model on one day; the names as in `Price`.
+
+    `by_time` holds the rates from a time of the day on (UTC), the first from midnight: a few providers are cheaper
+    at night.
+    """
+
+    by_time: tuple[tuple[time, Rates], ...]
+    matched_model: str
+    is_exact: bool
+    source: str
+
+    def at(self, moment: datetime) -> Rates:
+        """The rates at a moment of that day (aware)."""
+        clock = moment.astimezone(UTC).time()
+        return next(rates for start, rates in reversed(self.by_time) if start <= clock)
 
 
 @attrs.frozen
@@ -71,42 +104,79 @@ def price_of(
     """What these tokens cost at that provider, by the prices of the day `at` (aware).
 
     None where the list, the provider or the model is not known (a provider called `...-compatible` never is), where
-    input or output were not counted, and where the counts contradict one another.
+    the list has no price for something that was used, where input or output were not counted, and where the counts
+    contradict one another.
 
     Args:
         usage: the counts of one call.
         provider: as the record has it.
         model: the name that answered rather than the one asked for.
         at: when the call was made.
-        service_tier: what the call was served with (`flex`, `priority`); else what the provider's usage object says,
-            else the standard service.
+        service_tier: what the call was served with (`flex`, `priority`, `batch`); else what the provider's usage
+            object says, else the standard service.
         or_nearest: where the list has no such model but one that it takes for it, give that one's price, marked by
             `is_exact=False`.
     """
-    if usage.input_tokens is None or usage.output_tokens is None or not _is_installed():
+    counts = counts_of(usage)
+    if counts is None:
         return None
-    from genai_prices import Usage as ListedUsage
+    conditions = conditions_of(usage, service_tier)
+    listed = listed_rates(provider, model, on=at.astimezone(UTC).date(), conditions=conditions)
+    if listed is None or not (listed.is_exact or or_nearest):
+        return None
+    lines = bill(listed.at(at), counts)
+    if lines is None:
+        return None
+    output = total_usd(tuple(line for line in lines if line.bucket in OUTPUT))
+    total = total_usd(lines)
+    return Price(
+        total_usd=total,
+        input_usd=total - output,
+        output_usd=output,
+        matched_model=listed.matched_model,
+        is_exact=listed.is_exact,
+        source=listed.source,
+    )
+
+
+def conditions_of(usage: Usage, service_tier: str | None = None) -> tuple[tuple[str, str], ...]:
+    """On what a price depends beside the model, by the list's names: pairs in the order of the names.
+
+    `service_tier` goes before what the provider's usage object says.
+    """
+    raw = usage.raw or {}
+    tier, speed = service_tier or raw.get("service_tier"), raw.get("speed")
+    conditions = [_BATCH] if tier == "batch" else []
+    conditions += [(name, said) for name, said in (("service_tier", tier), ("speed", speed)) if isinstance(said, str)]
+    return tuple(conditions)
+
+
+def listed_rates(
+    provider: str, model: str, *, on: date, conditions: tuple[tuple[str, str], ...] = ()
+) -> ListedRates | None:
+    """What the list says that a model costs on a day (UTC); None where it does not have it, or there is no list.
+
+    The first use loads the list, some tenths of a second.
+    """
+    if not _is_installed():
+        return None
     from genai_prices import __version__
     from genai_prices.data_snapshot import get_snapshot
 
     snapshot = get_snapshot()
     entry = _entry(provider, model, snapshot.timestamp)
-    if entry is None or not (entry.is_exact or or_nearest):
+    if entry is None:
         return None
-    raw = usage.raw or {}
-    said = {**raw, "service_tier": service_tier or raw.get("service_tier")}
-    conditions = {name: value for name in _CONDITIONS if isinstance(value := said.get(name), str)}
-    try:
-        price = entry.model.calc_price(
-            ListedUsage(**_counts(usage, raw)), entry.provider, genai_request_timestamp=at, price_context=conditions
-        )
-    except ValueError:  # more tokens out of the cache than there were, or a count below 0
+    is_own = any(entry.model is one for one in entry.provider.models)  # conditions are those of its own provider
+    context = dict(conditions) if is_own else {}
+    if not _knows(entry.model if is_own else None, conditions, on):
         return None
+    by_time = tuple((start, _rates(entry.model, datetime.combine(on, start), context)) for start in _times(entry.model))
+    if not all(by_time_rates.keys() & {"input", "request"} for _, by_time_rates in by_time):
+        return None  # priced by the hour, the page or the image, which are not counted here
     fetched = f", fetched {snapshot.timestamp:%Y-%m-%d}" if snapshot.from_auto_update else ""
-    return Price(
-        total_usd=price.total_price,
-        input_usd=price.input_price,
-        output_usd=price.output_price,
+    return ListedRates(
+        by_time=by_time,
         matched_model=entry.model.id,
         is_exact=entry.is_exact,
         source=f"genai-prices {__version__}{fetched}",
@@ -148,15 +218,46 @@ def _is_same_model(name: str, listed: str) -> bool:
     return _NEWEST.sub("", undated) == _NEWEST.sub("", listed)
 
 
-def _counts(usage: Usage, raw: JsonObject) -> dict[str, int | None]:
-    """The counts by the list's names. Totals include their parts there as they do here."""
-    written = raw.get("cache_creation")
-    kept_for_1h = written.get("ephemeral_1h_input_tokens") if isinstance(written, dict) else None
-    return {
-        "input_tokens": usage.input_tokens,
-        "cache_read_tokens": usage.cached_input_tokens,
-        "cache_write_tokens": usage.cache_write_tokens,
-        "cache_write_1h_tokens": kept_for_1h if isinstance(kept_for_1h, int) else None,
-        "output_tokens": usage.output_tokens,
-        "output_reasoning_tokens": usage.reasoning_tokens,
+def _knows(model: ModelInfo | None, conditions: tuple[tuple[str, str], ...], on: date) -> bool:
+    """Whether the list knows what these conditions cost on a day.
+
+    A condition that it does not name at all changes no price, but for batches, which are cheaper everywhere.
+    """
+    variants = [] if model is None else model.price_variants or []
+    at = datetime.combine(on, time(), UTC)
+    for name, said in conditions:
+        own = [variant for variant in variants if variant.when.get(name) == said]
+        if not own and (name, said) != _BATCH:
+            continue
+        if not any(variant.constraint is None or variant.constraint.active(at) for variant in own):
+            return False
+    return True
+
+
+def _times(model: ModelInfo) -> tuple[time, ...]:
+    """The times of the day (UTC) at which a model's prices change, midnight first."""
+    from genai_prices.types import TimeOfDateConstraint
+
+    conditional = model.prices if isinstance(model.prices, list) else []
+    constraints = [one.constraint for one in (*conditional, *(model.price_variants or ()))]
+    changes = {
+        datetime.combine(date(2000, 1, 1), moment, moment.tzinfo or UTC).astimezone(UTC).time()
+        for one in constraints
+        if isinstance(one, TimeOfDateConstraint)
+        for moment in (one.start_time, one.end_time)
     }
+    return tuple(sorted({time(), *changes}))
+
+
+def _rates(model: ModelInfo, at: datetime, context: Mapping[str, str]) -> Rates:
+    prices = model.get_prices(at.replace(tzinfo=UTC), context)
+    return {bucket: rate for name, bucket in _BUCKETS.items() if (rate := _rate(prices, name)) is not None}
+
+
+def _rate(prices: ModelPrice, name: str) -> Rate | None:
+    from genai_prices.types import TieredPrices
+
+    price = prices.__dict__.get(name)
+    if isinstance(price, TieredPrices):
+        return Rate(price.base, tuple((step.start, step.price) for step in price.tiers))
+    return None if price is None else Rate(price)

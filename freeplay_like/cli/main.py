@@ -13,10 +13,19 @@ from freeplay_like import __version__
 from freeplay_like.errors import AuthorizationError, BackendError, FreeplayError
 
 COMMANDS: Final[Mapping[str, str]] = {
+    "dataset": "freeplay_like.cli.datasets:dataset",
+    "db": "freeplay_like.cli.db:db",
+    "delete": "freeplay_like.cli.delete:delete",
     "demo": "freeplay_like.cli.demo:demo",
+    "doctor": "freeplay_like.cli.doctor:doctor",
+    "export": "freeplay_like.cli.export:export",
     "init": "freeplay_like.cli.init:init",
+    "keys": "freeplay_like.cli.keys:keys",
+    "prices": "freeplay_like.cli.prices:prices",
+    "prompts": "freeplay_like.cli.prompts:prompts",
     "serve": "freeplay_like.cli.serve:serve",
     "spool": "freeplay_like.cli.spool:spool",
+    "test": "freeplay_like.cli.test:test",
 }
 """Each command and where it is."""
 

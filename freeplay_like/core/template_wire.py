@@ -10,7 +10,7 @@ import attrs
 from freeplay_like.core.media import MEDIA_KINDS, MediaKind
 from freeplay_like.core.messages import Role
 from freeplay_like.core.template_messages import TEMPLATE_ROLES, HistorySlot, MediaSlot, TemplateMessage
-from freeplay_like.core.wire import JsonObject
+from freeplay_like.core.wire import JsonObject, JsonValue
 from freeplay_like.errors import TemplateError
 
 
@@ -20,6 +20,30 @@ def message_to_wire(message: TemplateMessage | HistorySlot) -> JsonObject:
         return {"kind": "history"}
     slots = [{"type": slot.kind, "placeholder_name": slot.name} for slot in message.media_slots]
     return {"role": message.role, "content": message.content, "media_slots": slots}
+
+
+def freeplay_tools(tools: JsonValue) -> JsonValue:
+    """A template's tools as Freeplay's client can read them: each an object of name, description and parameters.
+
+    It can read no template of a list in which one tool has other words. A tool that a provider brings along, which
+    has none of them, is named by its type.
+    """
+    return [_freeplay_tool(tool) for tool in tools] if isinstance(tools, list) else None
+
+
+def _freeplay_tool(tool: JsonValue) -> JsonObject:
+    fields: JsonObject = dict(tool) if isinstance(tool, dict) else {}
+    function = fields.get("function")
+    said: JsonObject = dict(function) if isinstance(function, dict) else fields
+    name, description = said.get("name"), said.get("description")
+    if isinstance(name, str) and isinstance(description, str) and isinstance(said.get("parameters"), dict):
+        return said
+    schema = said.get("parameters") or said.get("input_schema")
+    return {
+        "name": name if isinstance(name, str) else str(fields.get("type") or ""),
+        "description": description if isinstance(description, str) else "",
+        "parameters": schema if isinstance(schema, dict) else {},
+    }
 
 
 @attrs.frozen

@@ -256,7 +256,7 @@ class PromptTemplate:
 
     @classmethod
     def from_wire(cls, obj: JsonObject, *, source: TemplateSource) -> PromptTemplate:
-        """A template out of Freeplay's v2 template JSON, with our optional fields `syntax` and `version`.
+        """A template out of Freeplay's v2 template JSON, with our optional fields `syntax`, `version` and `tools`.
 
         Raises:
             TemplateError: a field is not of the shape it has there; names the field.
@@ -278,7 +278,7 @@ class PromptTemplate:
             flavor_name=metadata.text("flavor"),
             model=metadata.text("model") or (None if model is None else str(model)),
             parameters=parameters,
-            tools=obj.get("tool_schema"),
+            tools=obj.get("tool_schema") if obj.get("tools") is None else obj["tools"],
             output_schema=obj.get("output_schema"),
             description=wire.text("version_description") or None,
             source=source,

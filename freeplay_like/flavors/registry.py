@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from freeplay_like.errors import ConfigurationError
 from freeplay_like.flavors.base import Flavor
+
+if TYPE_CHECKING:
+    from freeplay_like.flavors.transport import AsyncClient, Client, ProviderFlavor
 
 FlavorFactory: TypeAlias = Callable[[], Flavor]
 
@@ -50,3 +53,21 @@ def flavor_named(name: str) -> FlavorFactory:
         return cast("FlavorFactory", found.load())
     except (ImportError, AttributeError) as exc:
         raise ConfigurationError(f"flavor {name!r} ({found.value}) cannot be loaded: {exc}") from exc
+
+
+def flavor_connected(name: str, api_key: str, api_base: str | None, api_version: str | None = None) -> Flavor:
+    """A built-in flavor that asks the environment for nothing and follows no redirect: for a server, which calls where
+    others tell it to, with keys that others gave it.
+
+    `api_key` "" is none, `api_base` None the vendor's own address; `api_version` is Azure's.
+
+    Raises:
+        ConfigurationError: no built-in flavor has the name, or the address is none.
+    """
+    if name not in _BUILT_IN:
+        raise ConfigurationError(f"no built-in flavor {name!r}; there are {', '.join(sorted(_BUILT_IN))}")
+    make = cast("type[ProviderFlavor[Client, AsyncClient]]", flavor_named(name))
+    arguments = [api_key, api_base or make.vendor.default_base, *([] if api_version is None else [api_version])]
+    flavor = make(*arguments)  # each takes a key, an address, and Azure a version
+    flavor.follows_redirects = False
+    return cast("Flavor", flavor)

@@ -169,6 +169,8 @@ class ProviderFlavor(ABC, Generic[SyncT, AsyncT]):
     """Whose wire format it is; who answers is told by the host."""
     _arguments: ClassVar[frozenset[str]]
     """Arguments that every version of the client has; all else is sent beside them as it is."""
+    follows_redirects = True
+    """Whether the host may send a call on to another; a server that calls where others tell it to must not."""
 
     def __init__(
         self,
@@ -237,19 +239,19 @@ class ProviderFlavor(ABC, Generic[SyncT, AsyncT]):
 
     def _http_client(self) -> httpx2.Client | None:
         """The HTTP client to hand to the provider's; None for its own, which takes the environment's proxy."""
-        if self._proxy is None:
+        if self._proxy is None and self.follows_redirects:
             return None
         import httpx2
 
-        return _proxied(httpx2.Client, self._proxy)
+        return _proxied(httpx2.Client, self._proxy, follows_redirects=self.follows_redirects)
 
     def _async_http_client(self) -> httpx2.AsyncClient | None:
         """The async twin of `_http_client`."""
-        if self._proxy is None:
+        if self._proxy is None and self.follows_redirects:
             return None
         import httpx2
 
-        return _proxied(httpx2.AsyncClient, self._proxy)
+        return _proxied(httpx2.AsyncClient, self._proxy, follows_redirects=self.follows_redirects)
 
     def warm(self) -> None:
         """Load the provider's client (1 to 2.5 s of import) and make it."""
@@ -343,11 +345,13 @@ def _until_head(timeout: Timeout) -> httpx2.Timeout:
     return httpx2.Timeout(timeout.head_s, connect=min(timeout.connect_s, timeout.head_s))
 
 
-def _proxied(make: Callable[..., T], proxy: str) -> T:
-    """An HTTP client behind `proxy`, or behind none where it is blank, with the limits that the providers' have."""
+def _proxied(make: Callable[..., T], proxy: str | None, *, follows_redirects: bool) -> T:
+    """An HTTP client behind `proxy`, or behind none where it is blank, with the limits that the providers' have.
+
+    None is what the environment says.
+    """
     import httpx2
 
     limits = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
-    if not proxy:
-        return make(mounts=_NO_PROXY, limits=limits, follow_redirects=True)
-    return make(proxy=proxy, limits=limits, follow_redirects=True)
+    chosen: dict[str, object] = {} if proxy is None else {"proxy": proxy} if proxy else {"mounts": _NO_PROXY}
+    return make(**chosen, limits=limits, follow_redirects=follows_redirects)

@@ -17,12 +17,18 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from freeplay_like.server import http
-from freeplay_like.server.api import api_routes
-from freeplay_like.server.api.health import Health
+from freeplay_like.server.api import OPERATIONS, api_routes, openapi
+from freeplay_like.server.api.health import Health, Metrics
 from freeplay_like.server.api.sign_in import sign_in, sign_out
 from freeplay_like.server.auth import Keys, People, SignInNeeded
+from freeplay_like.server.bare import BARE
+from freeplay_like.server.executing import Executor
 from freeplay_like.server.intake import Intake
+from freeplay_like.server.keeper import Keeper
+from freeplay_like.server.metrics import class_of
+from freeplay_like.server.otlp import Otlp
 from freeplay_like.server.pages import message_page, page_routes, signed_out_page
+from freeplay_like.server.protocol import DIRECT_KEY
 from freeplay_like.server.state import State
 from freeplay_like.server.store.views import StoreUnavailable
 
@@ -37,19 +43,30 @@ def create_app(state: State) -> ASGIApp:
     """The application over an open store; the store is closed when the server goes down."""
     keys = Keys(state.store)
     intake = Intake(state, keys)
+    keeper = Keeper(state.store, keys.take_used)
+    executor = Executor(state)
+    health = Health(state)
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
         intake.start(asyncio.get_running_loop())
-        yield
+        keeper.start()
+        executor.start()
+        yield {DIRECT_KEY: intake}
         state.news.close()
+        await run_in_threadpool(executor.stop)
+        await run_in_threadpool(keeper.stop)
         await run_in_threadpool(state.store.close)
 
     app = Starlette(
         routes=[
-            Route("/healthz", Health(state).answer, methods=["GET"]),
+            Route("/healthz", health.can_take, methods=["GET"]),
+            Route("/readyz", health.can_show, methods=["GET"]),
+            Route("/metrics", Metrics(state, keys, keeper).answer, methods=["GET"]),
             Route("/sign-in", sign_in, methods=["GET"]),
             Route("/sign-out", sign_out, methods=["POST"]),
+            *Otlp(state, keys).routes(),
+            Route(openapi.PATH, openapi.endpoint([*OPERATIONS, *BARE]), methods=["GET"]),
             *api_routes(),
             *page_routes(state),
         ],
@@ -65,10 +82,10 @@ def create_app(state: State) -> ASGIApp:
     app.state.server = state
     app.state.keys = keys
     hosts = http.HostList([state.settings.host], is_remote=state.settings.is_remote)
-    guarded = _Guard(app, hosts)
+    guarded = _Guard(app, hosts, state)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and intake.is_for(scope):
+        if scope["type"] == "http" and intake.is_for(scope["path"]):
             await intake(scope, receive, send)
         else:
             await guarded(scope, receive, send)
@@ -77,11 +94,12 @@ def create_app(state: State) -> ASGIApp:
 
 
 class _Guard:
-    """Answers only to our own names, and sends every answer with the headers that browsers need."""
+    """Answers only to our own names, sends every answer with the headers that browsers need, and counts it."""
 
-    def __init__(self, app: ASGIApp, hosts: http.HostList) -> None:
+    def __init__(self, app: ASGIApp, hosts: http.HostList, state: State) -> None:
         self._app = app
         self._hosts = hosts
+        self._requests = state.requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -94,6 +112,7 @@ class _Guard:
                 if not any(name == b"cache-control" for name, _ in headers):
                     headers.append((b"cache-control", b"no-store"))
                 message["headers"] = headers
+                self._requests.count(class_of(scope["path"]), message["status"])
             await send(message)
 
         problem = self._hosts.problem(scope["headers"])

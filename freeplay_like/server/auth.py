@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from datetime import UTC, datetime
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import urlsplit
@@ -27,6 +28,7 @@ from freeplay_like.server.store.views import Scope as KeyScope
 REMEMBERED_S: Final = 5.0
 """How long a key that was good stays good without asking the store again."""
 _REMEMBERED_LIMIT: Final = 1_024
+_CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}
 _UNSAFE: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 NO_KEY: Final = "Requests must be authenticated with a valid API key."
@@ -43,6 +45,12 @@ class Keys:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._remembered: dict[bytes, tuple[float, ApiKey]] = {}
+        self._used: dict[str, datetime] = {}
+
+    def take_used(self) -> dict[str, datetime]:
+        """Which keys were asked for since this was last called, and when, to the next few seconds."""
+        used, self._used = self._used, {}
+        return used
 
     async def check(self, headers: http.RawHeaders, project_id: str, scope: KeyScope) -> Project:
         """The project, if the key of this request may do `scope` in it.
@@ -52,11 +60,16 @@ class Keys:
         Raises:
             HTTPException: 401 no or a wrong key, 404 another project's, 403 a key that may not do this.
         """
-        key = await self.find(headers)
-        if key.project.id != project_id:
-            raise HTTPException(404, NO_PROJECT)
-        require_scope(key, scope)
-        return key.project
+        return (await self.grant(headers, project_id, scope)).project
+
+    async def grant(self, headers: http.RawHeaders, project_id: str, scope: KeyScope) -> ApiKey:
+        """As `check`, but the key itself."""
+        return _allowed(await self.find(headers), project_id, scope)
+
+    def recall(self, headers: http.RawHeaders, project_id: str, scope: KeyScope) -> ApiKey | None:
+        """As `grant`, without waiting; None where the store has to be asked."""
+        key = self._recall(_key_in(headers))
+        return None if key is None else _allowed(key, project_id, scope)
 
     async def find(self, headers: http.RawHeaders) -> ApiKey:
         """The key of this request.
@@ -64,23 +77,43 @@ class Keys:
         Raises:
             HTTPException: 401.
         """
-        challenge = {"WWW-Authenticate": "Bearer"}
-        authorization = next((value for name, value in headers if name == b"authorization"), b"")
-        kind, _, text = authorization.partition(b" ")
-        if kind.lower() != b"bearer" or not text.strip():
-            raise HTTPException(401, NO_KEY, challenge)
+        text = _key_in(headers)
+        known = self._recall(text)
+        if known is not None:
+            return known
+        found = await run_in_threadpool(self._store.keys.find, text.decode("latin-1"))
+        if found is None:
+            raise HTTPException(401, WRONG_KEY, _CHALLENGE)
+        if len(self._remembered) >= _REMEMBERED_LIMIT:
+            self._remembered.clear()
+        self._remembered[hashlib.sha256(text).digest()] = time.monotonic(), found
+        self._used[found.key_id] = datetime.now(UTC)
+        return found
+
+    def _recall(self, text: bytes) -> ApiKey | None:
         digest = hashlib.sha256(text).digest()
         checked_at, key = self._remembered.get(digest, (0.0, None))
         if key is not None and time.monotonic() - checked_at < REMEMBERED_S:
             return key
         self._remembered.pop(digest, None)
-        found = await run_in_threadpool(self._store.keys.find, text.strip().decode("latin-1"))
-        if found is None:
-            raise HTTPException(401, WRONG_KEY, challenge)
-        if len(self._remembered) >= _REMEMBERED_LIMIT:
-            self._remembered.clear()
-        self._remembered[digest] = time.monotonic(), found
-        return found
+        return None
+
+
+def _key_in(headers: http.RawHeaders) -> bytes:
+    """The key that a request carries, good or not; 401 where it has none."""
+    authorization = next((value for name, value in headers if name == b"authorization"), b"")
+    kind, _, text = authorization.partition(b" ")
+    text = text.strip()
+    if kind.lower() != b"bearer" or not text:
+        raise HTTPException(401, NO_KEY, _CHALLENGE)
+    return text
+
+
+def _allowed(key: ApiKey, project_id: str, scope: KeyScope) -> ApiKey:
+    if key.project.id != project_id:
+        raise HTTPException(404, NO_PROJECT)
+    require_scope(key, scope)
+    return key
 
 
 def require_scope(key: ApiKey, scope: KeyScope) -> None:
@@ -131,7 +164,7 @@ class People:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Look at one request for a page; the API has keys instead."""
-        if scope["type"] == "http" and not scope["path"].startswith(("/api/", "/static/")):
+        if scope["type"] == "http" and not scope["path"].startswith(("/api/", "/static/", "/v1/")):
             if scope["method"] in _UNSAFE and not _is_from_here(scope):
                 refusal = http.json_error(403, "this request comes from another site, or from no browser")
                 await refusal(scope, receive, send)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from freeplay_like.core.records import Amendment, Record
+from freeplay_like.core.wire import MAX_DEPTH, JsonValue
 from freeplay_like.server.store.views import Project
 
 TEXT_LIMIT: Final = 1_000
@@ -16,6 +18,7 @@ NAME_LIMIT: Final = 200
 SCORES_LIMIT: Final = 100
 """The most scores of one amendment."""
 
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -56,6 +59,35 @@ def check_amendment(amendment: Amendment, project: Project) -> None:
                 f"score {name!r} is a text of {len(value)} characters; at most {TEXT_LIMIT} can be counted: "
                 "put a longer one into comments"
             )
+
+
+def check_depth(name: str, value: JsonValue) -> None:
+    """ValueError where a value is nested deeper than what is read back everywhere."""
+    if _is_deeper(value, MAX_DEPTH):
+        raise ValueError(f"{name} is nested deeper than {MAX_DEPTH}")
+
+
+def check_uuid(what: str, value: str) -> None:
+    """ValueError where an id is no UUID, in the words of Freeplay's interface."""
+    if not _UUID.fullmatch(value):
+        raise ValueError(f"{what} {value[:100]} is not a valid uuid4 format.")
+
+
+def as_utc(name: str, moment: datetime) -> datetime:
+    """A time in UTC; one without a time zone is meant so.
+
+    Raises:
+        ValueError: no calendar in UTC has it.
+    """
+    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    _check_moment(name, aware)
+    return aware.astimezone(UTC)
+
+
+def _is_deeper(value: JsonValue, levels: int) -> bool:
+    if isinstance(value, Mapping):
+        return levels == 0 or any(_is_deeper(child, levels - 1) for child in value.values())
+    return isinstance(value, (list, tuple)) and (levels == 0 or any(_is_deeper(child, levels - 1) for child in value))
 
 
 def is_name(name: str) -> bool:

@@ -1,15 +1,60 @@
-"""uvicorn's HTTP protocol, with an end to waiting: it has no deadline of its own for a request that comes slowly."""
+"""uvicorn's HTTP protocol, with an end to waiting and a short way in for records.
+
+It has no deadline of its own for a request that comes slowly. And what ASGI costs a request, a task and five calls,
+is more than storing a small record does: so a plain request for the one address that is asked more than all others
+together is handed over here, as a whole. Any other goes on to ASGI, which answers at that address too.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+import functools
+from collections.abc import Callable
+from typing import Any, Final, Protocol, TypeAlias
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+import attrs
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from freeplay_like.core.wire import to_wire
 
 HEAD_LIMIT_BYTES: Final = 64 * 1024
+DIRECT_LIMIT_BYTES: Final = 128 * 1024
+"""The largest body that is gathered before anybody looked at the request's key."""
+DIRECT_KEY: Final = "direct"
+"""Where the lifespan's state holds what is `Direct`."""
+
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+
+@attrs.frozen
+class Answer:
+    """A whole answer, JSON."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Direct(Protocol):
+    """What answers requests without ASGI. Lives on the event loop."""
+
+    def is_for(self, path: str) -> bool:
+        """Whether a POST to this path is its own."""
+        ...
+
+    def take(self, path: str, headers: Headers, body: bytes, respond: Callable[[Answer], None]) -> None:
+        """Take a request; `respond` is called once, now or later."""
+        ...
+
+
+class _Exchange(RequestResponseCycle):
+    """Stands where uvicorn keeps the request that is being answered: the next one on the connection waits for it."""
+
+    def __init__(self, *, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+        self.response_complete = False
+        self.disconnected = False
+        self.message_event = asyncio.Event()
 
 
 class DeadlineProtocol(HttpToolsProtocol):
@@ -26,6 +71,13 @@ class DeadlineProtocol(HttpToolsProtocol):
     _is_in_head = True
     _is_in_body = False
     _head_bytes = 0
+    _taken: _Exchange | None = None
+    """The request whose body is being read, where it goes the short way."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._direct: Direct | None = self.app_state.get(DIRECT_KEY)
+        self._parts: list[bytes] = []
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Somebody connected: the first request has to come."""
@@ -64,16 +116,66 @@ class DeadlineProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Its headers are there."""
         self._is_in_head, self._is_in_body = False, True
-        super().on_headers_complete()
+        if self._is_direct():
+            self.cycle = self._taken = _Exchange(keep_alive=self.parser.should_keep_alive())
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of it is there."""
+        if self._taken is None:
+            super().on_body(body)
+        else:
+            self._parts.append(body)
 
     def on_message_complete(self) -> None:
         """It is there as a whole."""
         self._is_in_body = False
-        super().on_message_complete()
+        exchange, self._taken = self._taken, None
+        if exchange is None or self._direct is None:
+            super().on_message_complete()
+            return
+        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        self._parts = []
+        self._direct.take(self.url.decode("ascii"), self.headers, body, functools.partial(self._respond, exchange))
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP in the shape of every error."""
         self._refuse(400, msg)
+
+    def _is_direct(self) -> bool:
+        """Whether this request goes the short way: a plain one, and no other is being answered before it."""
+        if self._direct is None or not self.url.isascii() or not self._direct.is_for(self.url.decode("ascii")):
+            return False
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request, whatever uvicorn's types say
+        if (cycle is not None and not cycle.response_complete) or self.flow.write_paused:
+            return False
+        sizes = [value for name, value in self.headers if name == b"content-length"]
+        return (
+            len(sizes) == 1
+            and sizes[0].isdigit()
+            and len(sizes[0]) < 10
+            and int(sizes[0]) <= DIRECT_LIMIT_BYTES
+            and self.parser.get_method() == b"POST"
+            and self.parser.get_http_version() == "1.1"
+            and not self.expect_100_continue
+            and not self.parser.should_upgrade()
+        )
+
+    def _respond(self, exchange: _Exchange, answer: Answer) -> None:
+        exchange.response_complete = True
+        if self.transport.is_closing():
+            return  # nobody is there to be answered
+        head = [STATUS_LINE[answer.status], b"content-type: application/json\r\nx-content-type-options: nosniff\r\n"]
+        for name, value in (*self.server_state.default_headers, *answer.headers):
+            head += (name, b": ", value, b"\r\n")
+        if not exchange.keep_alive:
+            head.append(b"connection: close\r\n")
+        head.append(b"content-length: %d\r\n\r\n" % len(answer.body))
+        self.transport.write(b"".join((*head, answer.body)))
+        if not exchange.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
 
     def _refuse(self, status: int, message: str) -> None:
         body = to_wire({"message": message})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -51,6 +52,17 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _collect_garbage_less() -> None:
+    """Let the collector leave what is here to stay alone, and look at what comes and goes less often.
+
+    A batch of records is tens of thousands of objects that are gone, without it, when the batch is stored: with the
+    usual thresholds it took a fifth of the intake's time to look through them.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
 class Server(uvicorn.Server):
     """uvicorn, with a word when it answers, an end for live streams, and no death by the signal that stopped it."""
 
@@ -77,6 +89,7 @@ class Server(uvicorn.Server):
         """Begin to answer, and say so."""
         await super().startup(sockets)
         if self.started:
+            _collect_garbage_less()
             self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from typing import cast
 from urllib.parse import urlsplit
 
 import attrs
 from starlette.requests import HTTPConnection
 
+from freeplay_like.server.metrics import Requests
 from freeplay_like.server.store.store import Store
 
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """How this server was started. `url` is the address people use, without a slash at its end."""
+    """How this server was started. `url` is the address people use, without a slash at its end.
+
+    `uses_provider_environment`: calls that the server makes itself may use the keys in its environment.
+    """
 
     url: str
     is_remote: bool = False
+    uses_provider_environment: bool = False
 
     @property
     def api_base(self) -> str:
@@ -75,11 +81,16 @@ class News:
 
 @attrs.frozen(kw_only=True)
 class State:
-    """A running server's store, settings and news. Handlers find it with `state_of(request)`."""
+    """A running server's store, settings, news and counts. Handlers find it with `state_of(request)`.
+
+    `work` is set where a run waits to be carried out by a server.
+    """
 
     store: Store
     settings: Settings
     news: News = attrs.field(factory=News)
+    requests: Requests = attrs.field(factory=Requests)
+    work: threading.Event = attrs.field(factory=threading.Event)
 
 
 def state_of(connection: HTTPConnection) -> State:

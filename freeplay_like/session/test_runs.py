@@ -8,34 +8,51 @@ from typing import TYPE_CHECKING
 import attrs
 
 from freeplay_like.backend_link import BackendLink, segment
+from freeplay_like.core.completion import CompletionResponse
 from freeplay_like.core.messages import messages_from
+from freeplay_like.core.templates import PromptTemplate
 from freeplay_like.core.wire import JsonObject, JsonValue, WireError, from_wire, to_wire
 from freeplay_like.errors import BackendError, ConfigurationError, MessageError
+from freeplay_like.flavors.base import Flavor
+from freeplay_like.session.calls import Call
+from freeplay_like.session.state import SessionState
 from freeplay_like.session.test_cases import TestCase, TestCases
 
 if TYPE_CHECKING:
     from freeplay_like.session.client import AsyncFreeplay, Freeplay
     from freeplay_like.session.completions import AsyncSession, Session
+    from freeplay_like.session.streams import CompletionStream
 
 
 @attrs.frozen(kw_only=True)
-class _WireCase:
+class WireCase:
+    """A test case as the backend gives it out."""
+
     test_case_id: str
     variables: JsonObject
     output: str | None = None
     history: list[JsonObject] | None = None
+    media_variables: JsonObject | None = None
 
 
 @attrs.frozen(kw_only=True)
 class _WireRun:
     test_run_id: str
-    test_cases: list[_WireCase] | None = None
+    test_cases: list[WireCase] | None = None
 
 
 def begin_test_run(
-    link: BackendLink, project_id: str, dataset: str, *, name: str | None = None, description: str | None = None
+    link: BackendLink,
+    project_id: str,
+    dataset: str,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    details: JsonObject | None = None,
 ) -> TestCases:
     """Ask the backend for a new run over a dataset. Blocks on the network.
+
+    `details` are further fields of the request: what is tried, for people to see.
 
     Raises:
         BackendError: no such dataset, or no answer that can be used.
@@ -46,21 +63,33 @@ def begin_test_run(
         "include_outputs": True,
         "test_run_name": name,
         "test_run_description": description,
+        **(details or {}),
     }
     answer = link.post(path, body)
     try:
         run = from_wire(to_wire(answer), _WireRun)
     except WireError as exc:
         raise BackendError(f"the backend's answer is no test run: {exc}", url=path) from exc
-    return TestCases(test_run_id=run.test_run_id, cases=tuple(map(_case, run.test_cases or [])))
+    return TestCases(test_run_id=run.test_run_id, cases=tuple(map(case_from, run.test_cases or [])))
 
 
-def _case(case: _WireCase) -> TestCase:
+def case_from(case: WireCase) -> TestCase:
+    """A test case out of what the backend gave.
+
+    Raises:
+        BackendError: its history holds no messages.
+    """
     try:
         history = messages_from(case.history or [])
     except MessageError as exc:
         raise BackendError(f"the history of test case {case.test_case_id} cannot be used: {exc}") from exc
-    return TestCase(test_case_id=case.test_case_id, variables=case.variables, expected=case.output, history=history)
+    return TestCase(
+        test_case_id=case.test_case_id,
+        variables=case.variables,
+        expected=case.output,
+        history=history,
+        media=case.media_variables or {},
+    )
 
 
 class _Run:
@@ -123,6 +152,23 @@ class TestRun(_Run):
         cases = self._chosen(test_case_id)
         return self._client._session(project_id, tag, metadata=metadata, parameters=parameters, test_cases=cases)
 
+    def get_completion(
+        self,
+        project_id: str,
+        case: TestCase,
+        template_name: str,
+        tag: str = "latest",
+        flavor: Flavor | None = None,
+        **parameters: JsonValue,
+    ) -> CompletionResponse:
+        """The whole answer to one case: its variables, media and history put into a template, in a session of its own.
+
+        Errors as in `Freeplay.get_completion`.
+        """
+        session = self.create_session(project_id, tag, test_case_id=case.test_case_id)
+        call = _plan(session, session._template(template_name), case, parameters, flavor, is_stream=False)
+        return session._open(call).result()
+
 
 class AsyncTestRun(_Run):
     """The async twin of `TestRun`."""
@@ -146,3 +192,44 @@ class AsyncTestRun(_Run):
         """
         cases = self._chosen(test_case_id)
         return self._client._session(project_id, tag, metadata=metadata, parameters=parameters, test_cases=cases)
+
+    async def get_completion(
+        self,
+        project_id: str,
+        case: TestCase,
+        template_name: str,
+        tag: str = "latest",
+        flavor: Flavor | None = None,
+        **parameters: JsonValue,
+    ) -> CompletionResponse:
+        """The whole answer to one case: its variables, media and history put into a template, in a session of its own.
+
+        Errors as in `Freeplay.get_completion`.
+        """
+        session = self.create_session(project_id, tag, test_case_id=case.test_case_id)
+        call = _plan(session, await session._template(template_name), case, parameters, flavor, is_stream=False)
+        return await (await session._open(call)).result()
+
+
+def open_case(
+    session: Session, template: PromptTemplate, case: TestCase, parameters: Mapping[str, JsonValue]
+) -> CompletionStream:
+    """The answer to one case as a stream: its variables, media and history put into a template, in any session.
+
+    The record names the case where the session is one of a run. Errors as in `Freeplay.get_completion_stream`.
+    """
+    return session._open(_plan(session, template, case, parameters, None, is_stream=True))
+
+
+def _plan(
+    session: SessionState,
+    template: PromptTemplate,
+    case: TestCase,
+    parameters: Mapping[str, JsonValue],
+    flavor: Flavor | None,
+    *,
+    is_stream: bool,
+) -> Call:
+    variables = case.variables_for(template)
+    messages = template.render(variables, case.history)
+    return session._plan(template, variables, parameters, messages=messages, flavor=flavor, is_stream=is_stream)

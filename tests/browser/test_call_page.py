@@ -64,7 +64,7 @@ def test_shows_tool_calls_reasoning_and_parts_that_are_not_text(page: Page, shop
     [
         ("killed", "The process ended before the call did: this is what had arrived."),
         ("refused", "The model, or a filter of the provider's, declined to answer."),
-        ("bare", "The process ended before the call did"),
+        ("bare", "No answer has arrived"),
     ],
 )
 def test_explains_how_a_call_ended(page: Page, shop: Shop, name: str, explanation: str) -> None:

@@ -126,11 +126,7 @@ def test_feedback_and_updates_of_freeplays_clients_are_amendments(backend: Backe
     [
         ("completions", {}, "give 'new_messages' or 'eval_results'"),
         ("completions", {"new_messages": None, "eval_results": None}, "changes nothing"),
-        (
-            "completions",
-            {"new_messages": [{"role": "king", "content": "x"}]},
-            "new_messages: message 0 has role",
-        ),
+        ("completions", {"new_messages": "x"}, "$.new_messages"),
         ("completions", {"eval_results": {"a": None}}, "$.eval_results"),
         ("completions", {"eval_results": {" ": 1}}, "a score's name"),
         ("completion-feedback/id", {"freeplay_feedback": "splendid"}, "'positive' or 'negative', not 'splendid'"),
@@ -178,7 +174,7 @@ def test_a_session_is_read_back_whole(backend: BackendProcess) -> None:
         "session_id": session_id,
         "project_id": backend.project_id,
         "metadata": {"user": "u", "n": 3},
-        "totals": {"calls": 2, "input_tokens": 11, "output_tokens": 2},
+        "totals": {"calls": 2, "input_tokens": 11, "output_tokens": 2, "priced_calls": 0, "cost_nano_usd": 0},
         "has_more": False,
     }
     assert [from_wire(to_wire(record), Record) for record in records] == [first, second]

@@ -177,47 +177,6 @@ def test_a_late_end_replaces_what_was_taken_for_dead(backend: BackendProcess) ->
     assert read(backend, settled.record_id) == settled
 
 
-def test_every_acknowledged_record_survives_kill_9(own_backend: BackendProcess) -> None:
-    acknowledged: list[Record] = []
-    lock = threading.Lock()
-    enough = threading.Event()
-    is_over = threading.Event()
-
-    def send() -> None:
-        session = requests.Session()
-        while not is_over.is_set():
-            batch = [a_record(own_backend.project_id) for _ in range(3)]
-            try:
-                answer = session.post(
-                    f"{own_backend.project_base}/records:batch",
-                    data=to_wire({"records": batch}),
-                    headers=own_backend.headers,
-                    timeout=TIMEOUT_S,
-                )
-            except requests.RequestException:
-                continue
-            if answer.status_code == 200:
-                with lock:
-                    acknowledged.extend(batch)
-                    if len(acknowledged) > 300:
-                        enough.set()
-
-    with ThreadPoolExecutor(4) as pool:
-        running = [pool.submit(send) for _ in range(4)]
-        for _ in range(3):
-            enough.clear()
-            with lock:
-                acknowledged_before = len(acknowledged)
-            assert until(lambda seen=acknowledged_before: len(acknowledged) > seen + 100, what="100 more records")
-            own_backend.kill()
-            own_backend.start()
-        is_over.set()
-        for future in running:
-            future.result(TIMEOUT_S)
-    assert len(acknowledged) > 300
-    assert [record.record_id for record in acknowledged if read(own_backend, record.record_id) is None] == []
-
-
 def test_a_server_that_is_told_to_stop_answers_what_it_took(own_backend: BackendProcess) -> None:
     acknowledged: list[Record] = []
     refused = threading.Event()

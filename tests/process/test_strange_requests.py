@@ -14,15 +14,38 @@ from hypothesis import strategies as st
 from freeplay_like.clock import SystemClock
 from freeplay_like.core.wire import to_wire
 from support.backend import BackendProcess
+from support.freeplay_061 import SOME
 from support.plain_records import a_record
 
 TIMEOUT_S = 30
+
+COMPLETION_FIELDS = (
+    *("messages", "inputs", "tool_schema", "output_schema", "session_info", "custom_metadata", "parent_id"),
+    *("prompt_info", "call_info", "completion_id", "response_info", "test_run_info", "eval_results", "trace_info"),
+    *("media_inputs", "details"),
+)
+TRACE_FIELDS = (
+    *("input", "output", "agent_name", "kind", "name", "parent_id", "custom_metadata", "eval_results"),
+    *("test_run_info", "start_time", "end_time"),
+)
 
 ROUTES: list[tuple[str, str, tuple[str, ...]]] = [
     ("POST", "records:batch", ("records", "amendments", "sender")),
     ("GET", "completions/{id}", ()),
     ("POST", "completions/{id}", ("new_messages", "eval_results")),
     ("POST", "completion-feedback/id/{id}", ("freeplay_feedback", "note")),
+    ("POST", "sessions/{id}/completions", ("messages",)),
+    ("POST", f"sessions/{SOME}/completions", COMPLETION_FIELDS),
+    ("GET", "sessions?page={text}&page_size={text}&from_date={text}&test_list={text}", ()),
+    ("GET", "sessions?custom_metadata.{text}={text}&prompt_name={text}", ()),
+    ("PATCH", "sessions/id/{id}/metadata", ("a", "role")),
+    ("POST", f"sessions/{SOME}/traces/id/{SOME}", TRACE_FIELDS),
+    ("PATCH", f"sessions/{SOME}/traces/id/{SOME}", ("output", "metadata", "feedback", "eval_results", "test_run_info")),
+    ("PATCH", f"sessions/{SOME}/traces/id/{SOME}/metadata", ("a", "role")),
+    ("POST", f"trace-feedback/id/{SOME}", ("freeplay_feedback", "note")),
+    ("GET", "traces/{id}", ()),
+    ("GET", "sessions/{id}/traces?page={text}", ()),
+    ("DELETE", "sessions/{id}", ()),
     ("GET", "sessions/{id}?limit={text}", ()),
     ("GET", "prompt-datasets?page={text}&page_size={text}", ()),
     ("POST", "prompt-datasets", ("name", "description", "input_names", "media_input_names", "support_history")),
@@ -61,7 +84,30 @@ def nearly(valid: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
     return st.dictionaries(st.sampled_from(sorted(valid)), VALUES, max_size=2).map(lambda odd: {**valid, **odd})
 
 
-SHAPES = {"new_messages": st.lists(nearly(MESSAGE), max_size=3), "examples": st.lists(nearly(CASE), max_size=3)}
+CALL_INFO = {
+    "start_time": 1.5,
+    "end_time": 2.5,
+    "model": "m",
+    "provider": "openai",
+    "api_style": "default",
+    "llm_parameters": {"a": 1},
+    "usage": {"prompt_tokens": 1, "completion_tokens": 2},
+}
+DETAILS = {
+    "outcome": "error",
+    "error": {"type": "t", "message": "m"},
+    "latency_ms": 1,
+    "time_to_first_chunk_ms": 1,
+    "timeline": [[1.5, 2]],
+    "parameters": {"a": {"value": 1, "layer": "call"}},
+}
+SHAPES = {
+    "new_messages": st.lists(nearly(MESSAGE), max_size=3),
+    "examples": st.lists(nearly(CASE), max_size=3),
+    "messages": st.lists(st.one_of(nearly(MESSAGE), VALUES), max_size=3),
+    "call_info": nearly(CALL_INFO),
+    "details": nearly(DETAILS),
+}
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import pytest
 import requests
 
 from freeplay_like.clock import SystemClock
+from freeplay_like.core.messages import Message
 from freeplay_like.core.records import Amendment
 from freeplay_like.core.wire import to_wire
 from support.backend import BackendProcess
@@ -131,16 +132,27 @@ def test_a_client_of_0_1_6_gets_the_inputs_of_its_playlist(backend: BackendProce
     [
         ("prompt-datasets", {}, 400, "name"),
         ("prompt-datasets", {"name": " "}, 400, "a dataset's name has 1 to 200"),
-        ("prompt-datasets", {"name": "x" * 201}, 400, "a dataset's name"),
+        ("prompt-datasets", {"name": "x" * 201}, 400, "length <= 200 - at `$.name`"),
         ("prompt-datasets", {"name": "a", "input_names": ["\n"]}, 400, "input_names: a variable's name"),
-        ("prompt-datasets", {"name": "a", "input_names": ["a"] * 201}, 400, "input_names has 201 names"),
+        ("prompt-datasets", {"name": "a", "input_names": ["a"] * 201}, 400, "length <= 200 - at `$.input_names`"),
         ("datasets/id/none/test-cases", {"examples": []}, 404, "no dataset 'none'"),
         ("datasets/id/none/test-cases", {"examples": [{"inputs": []}]}, 400, "$.examples[0].inputs"),
         ("datasets/id/none/test-cases", {"examples": [{"history": [{}]}]}, 400, "examples[0].history[0] has no role"),
         ("datasets/id/none/test-cases", {"examples": [{}] * 501}, 413, "501 test cases; 500 are taken"),
         ("test-runs", {"dataset_name": "none such"}, 404, "no dataset 'none such'"),
         ("test-runs", {"dataset_name": "x", "test_run_name": "\x00"}, 400, "test_run_name: a test run's name"),
-        ("test-runs", {"dataset_name": "x", "flavor_name": "x" * 1_001}, 400, "flavor_name has 1001"),
+        ("test-runs", {"dataset_name": "x", "flavor_name": "x" * 1_001}, 400, "at `$.flavor_name`"),
+        ("test-runs", {"dataset_name": "x", "environment": "\x00"}, 400, "environment holds a NUL"),
+        ("test-runs", {"dataset_name": "x", "parameters": {"a": "x" * 70_000}}, 400, "parameters has more than"),
+        ("datasets/id/none/test-cases", {"examples": [{"id": "1"}]}, 400, "$.examples[0].id"),
+        ("datasets/id/none/from-calls", {"record_ids": []}, 400, "$.record_ids"),
+        ("datasets/id/none/from-calls", {"record_ids": ["r"]}, 404, "no dataset 'none'"),
+        ("prompt-datasets/none/test-cases/bulk", {"data": [{}] * 101}, 400, "length <= 100"),
+        ("agent-datasets/none/test-cases/bulk", {"data": [{"inputs": 1}]}, 404, "no agent dataset 'none'"),
+        ("test-suites", {"name": "a", "test_list_id": "none"}, 404, "no dataset 'none'"),
+        ("test-suites", {"name": "a", "test_list_id": "x", "thresholds": {"a": "b"}}, 400, "$.thresholds"),
+        ("test-suites/none/runs", {}, 404, "no test suite 'none'"),
+        ("test-suites/none/runs/execute", {}, 404, "no test suite 'none'"),
         ("test-runs", {"dataset_name": None}, 400, "$.dataset_name"),
     ],
 )
@@ -157,6 +169,12 @@ def test_a_bad_body_is_refused_by_its_field(
     [
         ("datasets/id/none/test-cases", "no dataset 'none'"),
         ("test-runs/id/none", "no test run 'none'"),
+        ("test-runs/id/none/cases", "no test run 'none'"),
+        ("test-runs/compare?runs=a", "'runs' names 1 test runs"),
+        ("prompt-datasets/none", "no prompt dataset 'none'"),
+        ("prompt-datasets/none/test-cases/none", "no prompt dataset 'none'"),
+        ("datasets/name/none", "no dataset 'none'"),
+        ("test-suites/none/runs/none/results", "no test suite 'none'"),
         ("prompt-datasets?page=0", "'page' is a number from 1"),
         ("prompt-datasets?page_size=101", "'page_size' is a number from 1 to 100"),
     ],
@@ -175,3 +193,163 @@ def test_a_run_over_no_cases_and_a_taken_name_are_refused(backend: BackendProces
     taken = request(backend, "POST", "prompt-datasets", {"name": name})
     assert taken.status_code == 409
     assert "choose another name" in taken.json()["message"]
+
+
+def test_a_dataset_and_its_cases_are_changed_and_deleted(backend: BackendProcess) -> None:
+    name, dataset_id = a_dataset(backend, *CASES)
+    one = f"prompt-datasets/{dataset_id}"
+    changed = request(backend, "PATCH", one, {"description": "new", "input_names": ["question"]}).json()
+    assert (changed["name"], changed["description"], changed["input_names"], changed["cases"]) == (
+        name,
+        "new",
+        ["question"],
+        2,
+    )
+    assert request(backend, "GET", f"datasets/name/{name}").json() == changed
+    assert request(backend, "GET", f"prompt-datasets?name={name}").json()["data"] == [changed]
+    page = request(backend, "GET", f"{one}/test-cases?page_size=1").json()
+    assert page["pagination"]["has_next"] is True
+    (case,) = page["data"]
+    assert {field: case[field] for field in CASES[0]} == CASES[0]
+    kept = request(backend, "PATCH", f"{one}/test-cases/{case['id']}", {"output": None, "metadata": {"n": 2}}).json()
+    assert kept == {**case, "output": None, "metadata": {"n": 2}}
+    assert request(backend, "GET", f"{one}/test-cases/{case['id']}").json() == kept
+    bad = request(backend, "PATCH", f"{one}/test-cases/{case['id']}", {"history": [{}]})
+    assert (bad.status_code, bad.json()["message"][:10]) == (400, "history[0]")
+    more = request(backend, "POST", f"{one}/test-cases/bulk", {"data": [{"inputs": {"question": "q3"}}] * 2})
+    assert (more.status_code, [each["inputs"] for each in more.json()["data"]]) == (201, [{"question": "q3"}] * 2)
+    ids = [each["id"] for each in more.json()["data"]]
+    assert request(backend, "DELETE", f"{one}/test-cases/bulk", {"test_case_ids": ids}).status_code == 200
+    assert request(backend, "DELETE", f"{one}/test-cases/{case['id']}").status_code == 200
+    left = request(backend, "GET", f"datasets/name/{name}/test-cases").json()
+    assert [each["values"] for each in left] == [{"question": "q2"}]
+    assert request(backend, "DELETE", one).status_code == 200
+    assert request(backend, "GET", one).status_code == 404
+    assert a_dataset_named(backend, name) != dataset_id
+
+
+def a_dataset_named(backend: BackendProcess, name: str, kind: str = "prompt") -> str:
+    made = request(backend, "POST", f"{kind}-datasets", {"name": name})
+    assert made.status_code == 201, made.text
+    return made.json()["id"]
+
+
+def test_a_dataset_for_agents_takes_and_gives_any_json(backend: BackendProcess) -> None:
+    name = f"agents {SystemClock().new_id()}"
+    dataset_id = a_dataset_named(backend, name, "agent")
+    one = f"agent-datasets/{dataset_id}"
+    cases = [
+        {"inputs": "where?", "outputs": "there"},
+        {"inputs": [1, {"a": None}], "outputs": {"n": 2}, "metadata": {"m": 1}},
+    ]
+    added = request(backend, "POST", f"{one}/test-cases/bulk", {"data": cases})
+    assert added.status_code == 201, added.text
+    read = request(backend, "GET", f"{one}/test-cases").json()["data"]
+    assert read == added.json()["data"]
+    assert [(each["input"], each["output"]) for each in read] == [("where?", "there"), ([1, {"a": None}], {"n": 2})]
+    assert request(backend, "GET", f"prompt-datasets/{dataset_id}").status_code == 404
+    run = request(backend, "POST", "test-runs", {"dataset_name": name, "include_outputs": True}).json()
+    assert run["test_cases"] is None
+    assert [(each["input"], each["output"], each["test_case_type"]) for each in run["trace_test_cases"]] == [
+        ("where?", "there", "trace"),
+        ('[1,{"a":null}]', '{"n":2}', "trace"),
+    ]
+    changed = request(backend, "PATCH", f"{one}/test-cases/{read[1]['id']}", {"outputs": "three"}).json()
+    assert (changed["output"], changed["input"], changed["metadata"]) == ("three", [1, {"a": None}], {"m": 1})
+    assert changed["id"] != read[1]["id"]  # the run keeps what it was given
+
+
+def a_scored_run(backend: BackendProcess, name: str, *scores: dict[str, object]) -> str:
+    """A run whose cases got these scores, in their order."""
+    run = request(backend, "POST", "test-runs", {"dataset_name": name}).json()
+    records, amendments = [], []
+    for number, (case, said) in enumerate(zip(run["test_cases"], scores, strict=True)):
+        record = a_record(
+            backend.project_id,
+            test_run_id=run["test_run_id"],
+            test_case_id=case["test_case_id"],
+            latency_ms=100.0 * (number + 1),
+        )
+        records.append(record)
+        amendments.append(
+            Amendment(
+                amendment_id=SystemClock().new_id(),
+                record_id=record.record_id,
+                project_id=record.project_id,
+                made_at=SystemClock().now(),
+                scores=said,
+                feedback="positive",
+            )
+        )
+    request(backend, "POST", "records:batch", {"records": records, "amendments": amendments})
+    return run["test_run_id"]
+
+
+def test_two_runs_are_compared_with_regressions_first(backend: BackendProcess) -> None:
+    name, _ = a_dataset(backend, *CASES)
+    before = a_scored_run(backend, name, {"good": True, "insults": 2}, {"good": True})
+    after = a_scored_run(backend, name, {"good": True, "insults": 0}, {"good": False})
+    found = request(backend, "GET", f"test-runs/compare?runs={before},{after}&lower_is_better=insults").json()
+    assert [run["id"] for run in found["runs"]] == [before, after]
+    good = found["scores"]["good"]
+    assert (good["difference"], good["better"], good["worse"], good["same"]) == (-0.5, 0, 1, 1)
+    assert (found["scores"]["insults"]["better"], found["regressions"]) == (1, 1)
+    assert [case["is_regression"] for case in found["cases"]] == [True, False]
+    assert found["cases"][0]["differences"] == {"good": -1.0}
+    assert found["differences"]["latency_ms"]["mean"] == 0.0
+    cases = request(backend, "GET", f"test-runs/id/{after}/cases?page_size=1").json()
+    assert cases["pagination"]["has_next"] is True
+    (record,) = cases["data"][0]["records"]
+    assert (record["scores"], record["feedback"], record["answer"]) == (
+        {"good": True, "insults": 0},
+        "positive",
+        "In France.",
+    )
+    state = request(backend, "GET", f"test-runs/id/{after}").json()
+    assert state["summary_statistics"]["human_evaluation"] == {"freeplay_feedback": {"positive": 2}}
+    assert (state["results"]["scores"]["good"]["pass_rate"], state["results"]["latency_ms"]["p95"]) == (0.5, 200.0)
+    newest = request(backend, "GET", "test-runs?page_size=2").json()["data"]
+    assert [(run["id"], run["status"]) for run in newest] == [(after, "complete"), (before, "complete")]
+
+
+def test_recorded_calls_become_test_cases_once(backend: BackendProcess) -> None:
+    name, dataset_id = a_dataset(backend)
+    history = (Message(role="user", content="before"),)
+    good = a_record(backend.project_id, variables={"question": "q"}, messages=history)
+    failed = a_record(backend.project_id, variables={"question": "r"}, messages=(), outcome="error")
+    request(backend, "POST", "records:batch", {"records": [good, failed]})
+    ids = [good.record_id, failed.record_id, "made-up"]
+    taken = [request(backend, "POST", f"datasets/id/{dataset_id}/from-calls", {"record_ids": ids}) for _ in range(2)]
+    assert [each.status_code for each in taken] == [201, 201]
+    assert taken[0].json() == taken[1].json()
+    assert [each["record_id"] for each in taken[0].json()["skipped"]] == ["made-up"]
+    cases = request(backend, "GET", f"datasets/id/{dataset_id}/test-cases").json()
+    assert [case["values"] for case in cases] == [{"question": "q"}, {"question": "r"}]
+    assert [case["output"] for case in cases] == ["In France.", None]
+    assert [case["source_record_id"] for case in cases] == [good.record_id, failed.record_id]
+    assert cases[0]["history"] == [{"role": "user", "content": "before"}]
+    agents = a_dataset_named(backend, f"agents {name}", "agent")
+    refused = request(backend, "POST", f"datasets/id/{agents}/from-calls", {"record_ids": ids})
+    assert (refused.status_code, "for agents" in refused.json()["message"]) == (400, True)
+
+
+def test_a_suite_starts_runs_for_clients_and_executes_none(backend: BackendProcess) -> None:
+    name, dataset_id = a_dataset(backend, *CASES)
+    body = {"name": f"suite {name}", "test_list_id": dataset_id, "thresholds": {"good": 0.5}}
+    made = request(backend, "POST", "test-suites", body)
+    assert made.status_code == 201, made.text
+    suite = f"test-suites/{made.json()['id']}"
+    assert request(backend, "GET", suite).json() == made.json()
+    run = request(backend, "POST", f"{suite}/runs", {"name": "tonight"})
+    assert (run.status_code, run.json()["total_test_cases"], run.json()["prompt_template"]) == (201, 2, None)
+    run_id = run.json()["run_id"]
+    results = f"{suite}/runs/{run_id}/results"
+    assert request(backend, "GET", results).json()["passed"] is None
+    cases = request(backend, "GET", f"{suite}/runs/{run_id}/test-cases?page_size=1").json()
+    assert (len(cases["data"]), cases["pagination"]["has_next"], cases["data"][0]["output"]) == (1, True, "a1")
+    refused = request(backend, "POST", f"{suite}/runs/execute", {})
+    assert (refused.status_code, "freeplay-like test run" in refused.json()["message"]) == (409, True)
+    in_use = request(backend, "DELETE", f"prompt-datasets/{dataset_id}")
+    assert in_use.status_code == 409
+    assert request(backend, "DELETE", suite).status_code == 200
+    assert request(backend, "GET", f"test-runs/id/{run_id}").json()["test_suite_id"] is None

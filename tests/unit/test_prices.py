@@ -2,17 +2,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from genai_prices import Usage as ListedUsage
 from genai_prices.data_snapshot import get_snapshot
 
 from freeplay_like import prices
 from freeplay_like.core.chunks import Usage
 from freeplay_like.flavors.vendors import vendor_of
-from freeplay_like.prices import Price, price_of
+from freeplay_like.prices import Price, listed_rates, price_of
 
 AT = datetime(2026, 6, 1, tzinfo=UTC)
 USAGE = Usage(input_tokens=1000, output_tokens=100)
@@ -138,7 +139,7 @@ def test_lookups_are_kept_within_a_bound() -> None:
 def test_without_the_package_nothing_has_a_price_and_nothing_is_loaded_before_it_is_asked() -> None:
     program = """
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from freeplay_like.core.chunks import Usage
 from freeplay_like.prices import price_of
 assert "genai_prices" not in sys.modules
@@ -165,3 +166,60 @@ def test_the_list_calls_providers_what_flavors_call_them(host: str) -> None:
     vendor = vendor_of(host)
     assert vendor is not None
     assert vendor.name in {provider.id for provider in get_snapshot().providers}
+
+
+def test_every_listed_model_costs_what_the_lists_own_arithmetic_says() -> None:
+    written = {"cache_creation": {"ephemeral_1h_input_tokens": 100}}
+    usage = Usage(
+        input_tokens=300_000, output_tokens=5000, cached_input_tokens=1000, cache_write_tokens=700, raw=written
+    )
+    listed_usage = ListedUsage(
+        input_tokens=300_000,
+        output_tokens=5000,
+        cache_read_tokens=1000,
+        cache_write_tokens=700,
+        cache_write_1h_tokens=100,
+    )
+    compared = 0
+    for provider in get_snapshot().providers:
+        for model in provider.models:
+            found = price_of(usage, provider=provider.id, model=model.id, at=AT)
+            if found is None or found.matched_model != model.id:
+                continue
+            listed = model.calc_price(listed_usage, provider, genai_request_timestamp=AT)
+            assert found.total_usd == listed.total_price, (provider.id, model.id)
+            compared += 1
+    assert compared > 1000
+
+
+def test_a_provider_that_is_cheaper_at_night_has_its_prices_by_the_time_of_the_day() -> None:
+    listed = listed_rates("deepseek", "deepseek-chat", on=date(2025, 3, 1))
+    assert listed is not None
+    times = [start for start, _ in listed.by_time]
+    assert times == sorted(times)
+    assert times[0] == time()
+    for moment in (datetime(2025, 3, 1, hour, 45, tzinfo=UTC) for hour in range(24)):
+        found = price_of(USAGE, provider="deepseek", model="deepseek-chat", at=moment)
+        entry = next(p for p in get_snapshot().providers if p.id == "deepseek")
+        model = next(m for m in entry.models if m.id == "deepseek-chat")
+        own = model.calc_price(
+            ListedUsage(input_tokens=1000, output_tokens=100), entry, genai_request_timestamp=moment
+        ).total_price
+        assert known(found).total_usd == own
+
+
+@pytest.mark.parametrize(("at", "share"), [(datetime(2026, 11, 1, tzinfo=UTC), 2), (AT, None)], ids=["now", "before"])
+def test_a_batch_costs_what_the_list_says_of_batches_or_is_not_known(at: datetime, share: int | None) -> None:
+    batch, one = (
+        price_of(USAGE, provider="anthropic", model="claude-sonnet-4-5", at=at, service_tier=tier)
+        for tier in ("batch", None)
+    )
+    assert (None if batch is None else batch.total_usd) == (None if share is None else known(one).total_usd / share)
+
+
+def test_a_batch_of_a_model_without_prices_for_batches_is_not_known() -> None:
+    assert price("gpt-3.5-turbo-0301", service_tier="batch") is None
+
+
+def test_a_model_that_is_priced_by_the_hour_has_no_price_by_its_tokens() -> None:
+    assert price("whisper-1", or_nearest=True) is None

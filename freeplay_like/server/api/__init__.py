@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Final, TypeAlias
+from typing import Final
 
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from freeplay_like.server.api import (
+    agent_datasets,
+    completions,
     datasets,
     deletion,
     environments,
@@ -17,9 +16,10 @@ from freeplay_like.server.api import (
     freeplay_016,
     keys,
     models,
+    otel_traces,
     projects,
     prompts,
-    records,
+    providers,
     search,
     sessions,
     statistics,
@@ -29,22 +29,23 @@ from freeplay_like.server.api import (
 )
 from freeplay_like.server.api.operations import Operation, routes
 
-_PROJECT = "/api/v2/projects/{project_id}"
-_TEMPLATES = f"{_PROJECT}/prompt-templates"
-
-_Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
-
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *projects.OPERATIONS,
     *keys.OPERATIONS,
     *models.OPERATIONS,
+    *providers.OPERATIONS,
     *environments.OPERATIONS,
+    *prompts.OPERATIONS,
     *datasets.OPERATIONS,
+    *agent_datasets.OPERATIONS,
+    *test_runs.OPERATIONS,
     *test_suites.OPERATIONS,
     *sessions.OPERATIONS,
     *traces.OPERATIONS,
+    *otel_traces.OPERATIONS,
     *search.OPERATIONS,
     *statistics.OPERATIONS,
+    *completions.OPERATIONS,  # after those whose addresses say more than an id
     *exports.OPERATIONS,
     *deletion.OPERATIONS,
     *freeplay_016.OPERATIONS,
@@ -54,30 +55,4 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
 
 def api_routes() -> list[BaseRoute]:
     """The table of routes. One address is one line, whatever methods it takes: 405 then names them all."""
-    return [
-        *routes(OPERATIONS),
-        Route(f"{_TEMPLATES}/all/{{environment}}", prompts.list_templates, methods=["GET"]),
-        Route(f"{_TEMPLATES}/name/{{name:path}}/versions", prompts.create_version, methods=["POST"]),
-        Route(f"{_TEMPLATES}/name/{{name:path}}", prompts.get_template, methods=["GET"]),
-        Route(f"{_TEMPLATES}/id/{{template_id}}/versions/{{version_id}}", prompts.get_version, methods=["GET"]),
-        Route(
-            f"{_TEMPLATES}/id/{{template_id}}/versions/{{version_id}}/environments",
-            prompts.set_environments,
-            methods=["POST"],
-        ),
-        _route(f"{_PROJECT}/completions/{{record_id}}", GET=records.get_completion, POST=records.update_completion),
-        Route(f"{_PROJECT}/completion-feedback/id/{{record_id}}", records.give_feedback, methods=["POST"]),
-        Route(f"{_PROJECT}/sessions/{{session_id}}", records.get_session, methods=["GET"]),
-        Route(f"{_PROJECT}/test-runs", test_runs.create_test_run, methods=["POST"]),
-        Route(f"{_PROJECT}/test-runs/id/{{test_run_id}}", test_runs.get_test_run, methods=["GET"]),
-        Route("/api/projects/{project_id}/test-runs", test_runs.create_playlist_run, methods=["POST"]),
-    ]
-
-
-def _route(path: str, *, GET: _Endpoint, POST: _Endpoint) -> Route:  # noqa: N803  methods are written in capitals
-    """One address that is read and written."""
-
-    async def endpoint(request: Request) -> Response:
-        return await (POST if request.method == "POST" else GET)(request)
-
-    return Route(path, endpoint, methods=["GET", "POST"])
+    return list(routes(OPERATIONS))

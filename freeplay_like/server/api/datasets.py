@@ -1,118 +1,212 @@
-"""Datasets and their test cases, in Freeplay's words."""
+"""Datasets of cases for prompts, and those of either kind by id or name, in Freeplay's words."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import attrs
+from msgspec import Meta
 from starlette.exceptions import HTTPException
 
 from freeplay_like.core.wire import JsonObject
-from freeplay_like.server.api.operations import PAGE, PROJECT, Ask, operation
-from freeplay_like.server.checks import is_name, said_of_name
-from freeplay_like.server.store.views import CaseContent, Dataset, DatasetCase, DatasetDraft
-
-CASES_A_REQUEST: Final = 500
-_NAMES_LIMIT: Final = 200
+from freeplay_like.server.api.dataset_forms import (
+    CASES_A_REQUEST,
+    AddedCases,
+    Bulk,
+    CaseIds,
+    ChangedCase,
+    ChangedDataset,
+    DatasetInfo,
+    Done,
+    FromCalls,
+    NewCase,
+    NewDataset,
+    SkippedCall,
+    TakenCalls,
+    case_to_wire,
+    change_of,
+    check_messages,
+    draft_of,
+    example_to_wire,
+    info_of,
+)
+from freeplay_like.server.api.operations import PAGE, PROJECT, Ask, Query, operation
+from freeplay_like.server.auth import require_scope
+from freeplay_like.server.store.test_cases import CaseDraft
 
 _DATASETS: Final = f"{PROJECT}/prompt-datasets"
-_CASES: Final = f"{PROJECT}/datasets/id/{{dataset_id}}/test-cases"
+_DATASET: Final = f"{_DATASETS}/{{dataset_id}}"
+_CASES: Final = f"{_DATASET}/test-cases"
+_CASE: Final = f"{_CASES}/{{test_case_id}}"
+_BY_ID: Final = f"{PROJECT}/datasets/id/{{dataset_id}}"
+_BY_NAME: Final = f"{PROJECT}/datasets/name/{{dataset_name:path}}"
 
-
-@attrs.frozen(kw_only=True)
-class NewDataset:
-    """The body that makes a dataset."""
-
-    name: str
-    description: str | None = None
-    input_names: tuple[str, ...] | None = None
-    media_input_names: tuple[str, ...] | None = None
-    support_history: bool = False
+LISTED: Final = (*PAGE, Query("id", "Only the dataset of this id."), Query("name", "Only the dataset of this name."))
+"""What a list of datasets can be asked for."""
 
 
 @attrs.frozen(kw_only=True)
 class NewCases:
-    """The body that adds test cases."""
+    """The body that adds test cases; more than 500 at once are refused."""
 
-    examples: list[CaseContent]
-
-
-@operation("POST", _DATASETS, scope="prompts", body=NewDataset, status=201)
-def create_dataset(ask: Ask[NewDataset]) -> JsonObject:
-    """A new dataset."""
-    body = ask.body
-    name = body.name.strip()
-    if not is_name(name):
-        raise HTTPException(400, f"a dataset's {said_of_name(name)}")
-    draft = DatasetDraft(
-        name=name,
-        description=body.description or "",
-        input_names=_names("input_names", body.input_names),
-        media_input_names=_names("media_input_names", body.media_input_names),
-        support_history=body.support_history,
-    )
-    return _to_wire(ask.store.datasets.create(ask.project, draft))
+    examples: Annotated[list[NewCase], Meta(max_length=10_000)]
 
 
-@operation("GET", _DATASETS, scope="read", query=PAGE)
+@operation("POST", _DATASETS, scope="prompts", body=NewDataset, status=201, returns=DatasetInfo)
+def create_dataset(ask: Ask[NewDataset]) -> DatasetInfo:
+    """A new dataset of cases for prompts."""
+    return info_of(ask.store.datasets.create(ask.project, draft_of(ask.body, "prompt")))
+
+
+@operation("GET", _DATASETS, scope="read", query=LISTED)
 def list_datasets(ask: Ask[None]) -> JsonObject:
-    """The datasets of a project, newest first."""
+    """The datasets of cases for prompts, newest first."""
     page = ask.page()
-    datasets = ask.store.datasets.page(ask.project.id, page.offset, page.limit)
-    return page.answer([_to_wire(dataset) for dataset in datasets])
+    given = {"dataset_id": ask.query("id"), "name": ask.query("name")}
+    found = ask.store.datasets.page(ask.project, "prompt", page.offset, page.limit, **given)
+    return page.answer([info_of(dataset) for dataset in found])
 
 
-@operation("POST", _CASES, scope="prompts", body=NewCases, status=201)
-def add_cases(ask: Ask[NewCases]) -> JsonObject:
-    """Put test cases at the end of a dataset."""
-    contents = ask.body.examples
-    if len(contents) > CASES_A_REQUEST:
-        raise HTTPException(413, f"'examples' has {len(contents)} test cases; {CASES_A_REQUEST} are taken at once")
-    for index, content in enumerate(contents):
-        _check_messages(index, content)
-    return {"test_case_ids": ask.store.datasets.add_cases(ask.project, ask.path("dataset_id"), contents)}
+@operation("GET", _DATASET, scope="read", returns=DatasetInfo)
+def get_dataset(ask: Ask[None]) -> DatasetInfo:
+    """A dataset of cases for prompts."""
+    return info_of(ask.store.datasets.get(ask.project, ask.path("dataset_id"), "prompt"))
 
 
-@operation("GET", _CASES, scope="read")
+@operation("PATCH", _DATASET, scope="prompts", body=ChangedDataset, returns=DatasetInfo)
+def change_dataset(ask: Ask[ChangedDataset]) -> DatasetInfo:
+    """Say something else of a dataset; what is left out stays as it is."""
+    return info_of(ask.store.datasets.change(ask.project, ask.path("dataset_id"), change_of(ask.body), "prompt"))
+
+
+@operation("DELETE", _DATASET, scope="prompts", returns=Done)
+def delete_dataset(ask: Ask[None]) -> Done:
+    """Delete a dataset with its test cases. Those that a test run used stay for that run alone."""
+    ask.store.datasets.delete(ask.project, ask.path("dataset_id"), "prompt")
+    return Done(message="the dataset is deleted")
+
+
+@operation("GET", _CASES, scope="read", query=PAGE)
+def list_dataset_cases(ask: Ask[None]) -> JsonObject:
+    """The test cases of a dataset, in its order."""
+    page = ask.page()
+    found = ask.store.test_cases.page(ask.project, ask.path("dataset_id"), page.offset, page.limit, "prompt")
+    return page.answer([case_to_wire(case) for case in found])
+
+
+@operation("POST", f"{_CASES}/bulk", scope="prompts", body=Bulk[NewCase], status=201)
+def add_dataset_cases(ask: Ask[Bulk[NewCase]]) -> JsonObject:
+    """Put up to 100 test cases at the end of a dataset."""
+    drafts = _drafts("data", ask.body.data)
+    ids = ask.store.test_cases.add(ask.project, ask.path("dataset_id"), drafts, "prompt")
+    made = zip(ids, ask.body.data, strict=True)
+    return {"data": [{**attrs.asdict(case, recurse=False), "id": case_id} for case_id, case in made]}
+
+
+@operation("DELETE", f"{_CASES}/bulk", scope="prompts", body=CaseIds, returns=Done)
+def delete_dataset_cases(ask: Ask[CaseIds]) -> Done:
+    """Delete up to 100 test cases. One that a test run used stays for that run alone."""
+    ids = ask.body.test_case_ids
+    ask.store.test_cases.delete(ask.project, ask.path("dataset_id"), ids, "prompt")
+    return Done(message=f"{len(set(ids))} test cases are deleted")
+
+
+@operation("GET", _CASE, scope="read")
+def get_dataset_case(ask: Ask[None]) -> JsonObject:
+    """One test case."""
+    found = ask.store.test_cases.get(ask.project, ask.path("dataset_id"), ask.path("test_case_id"), "prompt")
+    return case_to_wire(found)
+
+
+@operation("PATCH", _CASE, scope="prompts", body=ChangedCase)
+def change_dataset_case(ask: Ask[ChangedCase]) -> JsonObject:
+    """Let a test case say something else.
+
+    A test run that used it keeps it as it was: the changed case then has an id of its own, which the answer holds.
+    """
+    where = ask.path("dataset_id"), ask.path("test_case_id")
+    before = ask.store.test_cases.get(ask.project, *where, "prompt").content
+    check_messages("", ask.body.over(before))
+    return case_to_wire(ask.store.test_cases.change(ask.project, *where, ask.body.over, "prompt"))
+
+
+@operation("DELETE", _CASE, scope="prompts", returns=Done)
+def delete_dataset_case(ask: Ask[None]) -> Done:
+    """Delete a test case. One that a test run used stays for that run alone."""
+    ask.store.test_cases.delete(ask.project, ask.path("dataset_id"), [ask.path("test_case_id")], "prompt")
+    return Done(message="the test case is deleted")
+
+
+@operation("GET", _BY_ID, scope="read", returns=DatasetInfo)
+def get_dataset_by_id(ask: Ask[None]) -> DatasetInfo:
+    """A dataset of either kind, by its id."""
+    return info_of(ask.store.datasets.get(ask.project, ask.path("dataset_id")))
+
+
+@operation("POST", f"{_BY_ID}/test-cases", scope="prompts", body=NewCases, status=201, returns=AddedCases)
+def add_cases(ask: Ask[NewCases]) -> AddedCases:
+    """Put up to 500 test cases at the end of a dataset of either kind."""
+    examples = ask.body.examples
+    if len(examples) > CASES_A_REQUEST:
+        raise HTTPException(413, f"'examples' has {len(examples)} test cases; {CASES_A_REQUEST} are taken at once")
+    ids = ask.store.test_cases.add(ask.project, ask.path("dataset_id"), _drafts("examples", examples))
+    return AddedCases(message=f"{len(ids)} test cases are in the dataset", test_case_ids=ids)
+
+
+@operation("GET", f"{_BY_ID}/test-cases", scope="read")
 def list_cases(ask: Ask[None]) -> list[JsonObject]:
-    """All test cases of a dataset, in the order they were added: a bare list."""
-    return [_case_to_wire(case) for case in ask.store.datasets.cases(ask.project, ask.path("dataset_id"))]
+    """All test cases of a dataset of either kind, in its order: a bare list."""
+    return [example_to_wire(case) for case in ask.store.test_cases.page(ask.project, ask.path("dataset_id"))]
 
 
-OPERATIONS: Final = (create_dataset, list_datasets, add_cases, list_cases)
+@operation("POST", f"{_BY_ID}/from-calls", scope="prompts", body=FromCalls, status=201, returns=TakenCalls)
+def add_cases_from_calls(ask: Ask[FromCalls]) -> TakenCalls:
+    """Make recorded calls test cases of a dataset, each once however often it is asked for.
+
+    Their variables become the inputs, the conversation before becomes the history, and a complete answer what is
+    expected. Needs the scope `read` too.
+    """
+    require_scope(ask.key, "read")
+    taken = ask.store.test_cases.add_from_calls(ask.project, ask.path("dataset_id"), ask.body.record_ids)
+    skipped = tuple(SkippedCall(record_id=each.record_id, message=each.message) for each in taken.skipped)
+    return TakenCalls(test_case_ids=taken.case_ids, skipped=skipped)
 
 
-def _names(field: str, names: tuple[str, ...] | None) -> tuple[str, ...]:
-    for name in names or ():
-        if not is_name(name):
-            raise HTTPException(400, f"{field}: a variable's {said_of_name(name)}")
-    if names is not None and len(names) > _NAMES_LIMIT:
-        raise HTTPException(400, f"{field} has {len(names)} names; at most {_NAMES_LIMIT} can be declared")
-    return names or ()
+@operation("GET", f"{_BY_NAME}/test-cases", scope="read")
+def list_cases_by_name(ask: Ask[None]) -> list[JsonObject]:
+    """All test cases of a dataset of either kind, by its name: a bare list."""
+    found = ask.store.datasets.named(ask.project, ask.path("dataset_name"))
+    return [example_to_wire(case) for case in ask.store.test_cases.page(ask.project, found.id)]
 
 
-def _check_messages(index: int, content: CaseContent) -> None:
-    """A message of a test case is kept as it was sent: all that is asked of it is a role."""
-    messages = [(f"history[{place}]", message) for place, message in enumerate(content.history or ())]
-    if content.output_message is not None:
-        messages.append(("output_message", content.output_message))
-    for where, message in messages:
-        if not isinstance(message.get("role"), str):
-            raise HTTPException(400, f"examples[{index}].{where} has no role; a message is {{'role', 'content'}}")
+@operation("GET", _BY_NAME, scope="read", returns=DatasetInfo)
+def get_dataset_by_name(ask: Ask[None]) -> DatasetInfo:
+    """A dataset of either kind, by its name."""
+    return info_of(ask.store.datasets.named(ask.project, ask.path("dataset_name")))
 
 
-def _to_wire(dataset: Dataset) -> JsonObject:
-    return attrs.asdict(dataset, filter=lambda field, _: field.name != "key")
+OPERATIONS: Final = (
+    create_dataset,
+    list_datasets,
+    get_dataset,
+    change_dataset,
+    delete_dataset,
+    list_dataset_cases,
+    add_dataset_cases,
+    delete_dataset_cases,
+    get_dataset_case,
+    change_dataset_case,
+    delete_dataset_case,
+    get_dataset_by_id,
+    add_cases,
+    list_cases,
+    add_cases_from_calls,
+    list_cases_by_name,
+    get_dataset_by_name,
+)
 
 
-def _case_to_wire(case: DatasetCase) -> JsonObject:
-    content = case.content
-    return {
-        "id": case.id,
-        "values": content.inputs,
-        "output": content.output,
-        "output_message": content.output_message,
-        "history": content.history,
-        "metadata": content.metadata,
-        "media_inputs": content.media_inputs,
-    }
+def _drafts(field: str, cases: list[NewCase]) -> list[CaseDraft]:
+    for index, case in enumerate(cases):
+        check_messages(f"{field}[{index}].", case.content)
+    return [CaseDraft(content=case.content, id=case.id) for case in cases]

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from freeplay_like.core.wire import JsonObject, WireError, from_wire
+from freeplay_like.core.wire import JsonObject, WireError, from_wire, from_wire_mended
 from freeplay_like.errors import MessageError, TemplateError
 from freeplay_like.server.auth import NO_PROJECT, keys_of, require_scope
 from freeplay_like.server.http import BODY_LIMIT_BYTES, PageOf, json_response, read_body
@@ -28,17 +28,19 @@ B = TypeVar("B")
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
+JSON: Final = "application/json"
+
 PROJECT: Final = "/api/v2/projects/{project_id}"
 """Where the addresses of a project begin."""
 
 
 @attrs.frozen
 class Query:
-    """A parameter in the query of an address. `schema` is its JSON Schema."""
+    """A parameter in the query of an address. `schema` is its JSON Schema; a `maxLength` in it is held to."""
 
     name: str
     about: str
-    schema: JsonObject = attrs.field(factory=lambda: {"type": "string"})
+    schema: JsonObject = attrs.field(factory=lambda: {"type": "string", "maxLength": 1_000})
 
 
 PAGE: Final = (
@@ -86,7 +88,8 @@ class Operation:
 
     `answer` takes an `Ask` and returns what is answered as JSON with `status`, or a whole `Response`. `scope` None
     means that any good key will do. `returns` is the type of the answer, for its description; None where it is any
-    JSON.
+    JSON. `mends_text`: the body holds what models wrote, and half a character in it is replaced instead of refused.
+    `media_types` are those of the answer, where the handler makes a `Response` of another kind.
     """
 
     method: Method
@@ -98,6 +101,8 @@ class Operation:
     returns: object = None
     query: Sequence[Query] = ()
     body_limit_bytes: int = BODY_LIMIT_BYTES
+    mends_text: bool = False
+    media_types: Sequence[str] = (JSON,)
 
     @property
     def name(self) -> str:
@@ -117,14 +122,21 @@ class Operation:
             raise HTTPException(404, NO_PROJECT)  # to another project's key it is not there
         if self.scope is not None:
             require_scope(key, self.scope)
+        self._check_query(request)
         data = await read_body(headers, request.receive, self.body_limit_bytes) if self.body is not None else b""
         return await run_in_threadpool(self._answer, request, key, data)
+
+    def _check_query(self, request: Request) -> None:
+        for one in self.query:
+            text, limit = request.query_params.get(one.name), one.schema.get("maxLength")
+            if text is not None and isinstance(limit, int) and len(text) > limit:
+                raise HTTPException(400, f"{one.name!r} has {len(text)} characters; at most {limit} are taken")
 
     def _answer(self, request: Request, key: ApiKey, data: bytes) -> Response:
         body: object = None
         if self.body is not None:
             try:
-                body = from_wire(data, self.body)
+                body = (from_wire_mended if self.mends_text else from_wire)(data, self.body)
             except WireError as exc:
                 raise HTTPException(400, f"the body is not what this address takes: {exc}") from exc
         ask = Ask(request=request, state=state_of(request), key=key, body=body)
@@ -144,6 +156,7 @@ def operation(
     status: int = 200,
     returns: object = None,
     query: Sequence[Query] = (),
+    media_types: Sequence[str] = (JSON,),
 ) -> Callable[[Callable[[Ask[None]], object]], Operation]: ...
 
 
@@ -158,6 +171,8 @@ def operation(
     returns: object = None,
     query: Sequence[Query] = (),
     body_limit_bytes: int = BODY_LIMIT_BYTES,
+    mends_text: bool = False,
+    media_types: Sequence[str] = (JSON,),
 ) -> Callable[[Callable[[Ask[B]], object]], Operation]: ...
 
 
@@ -171,6 +186,8 @@ def operation(
     returns: object = None,
     query: Sequence[Query] = (),
     body_limit_bytes: int = BODY_LIMIT_BYTES,
+    mends_text: bool = False,
+    media_types: Sequence[str] = (JSON,),
 ) -> Callable[[Callable[..., object]], Operation]:
     """Make a handler the operation of an address; its docstring is the description."""
 
@@ -185,6 +202,8 @@ def operation(
             returns=returns,
             query=query,
             body_limit_bytes=body_limit_bytes,
+            mends_text=mends_text,
+            media_types=media_types,
         )
 
     return of

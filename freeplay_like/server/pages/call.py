@@ -28,6 +28,7 @@ def build_call(state: State, request: Request) -> CallContext:
     return CallContext(
         project=project,
         call=call,
+        cost=state.store.prices.derivation(project.id, record_id),
         explanation=explanation_of(call.record),
         output_tokens_per_s=output_tokens_per_s(call.record),
     )

@@ -8,18 +8,35 @@ from freeplay_like.server.pages.addresses import filter_from
 from freeplay_like.server.pages.context import CallsContext
 from freeplay_like.server.pages.page import PageProblem, project_of
 from freeplay_like.server.state import State
+from freeplay_like.server.store.filter_text import as_filter
+from freeplay_like.server.store.filters import BadFilter
+from freeplay_like.server.store.views import CallFilter
 
 ROWS_A_PAGE = 50
+
+
+def filter_of(request: Request) -> CallFilter:
+    """The filter in the address.
+
+    Raises:
+        PageProblem: one that cannot be looked for.
+    """
+    filter = filter_from(request.query_params)
+    try:
+        as_filter(filter)
+    except BadFilter as exc:
+        raise PageProblem("This cannot be looked for", f"{exc}.", status=400) from exc
+    return filter
 
 
 def build_calls(state: State, request: Request) -> CallsContext:
     """A page of the list: `model`, `outcome`, `text`, `template` and `session` filter, `before` and `after` page.
 
     Raises:
-        PageProblem: no such project, or a cursor that is none of ours.
+        PageProblem: no such project, a filter that cannot be looked for, or a cursor that is none of ours.
     """
     project = project_of(state, request)
-    filter = filter_from(request.query_params)
+    filter = filter_of(request)
     before, after = request.query_params.get("before"), request.query_params.get("after")
     # Read before the rows: a record that comes in between is then seen twice, never missed.
     newest_seq = state.store.calls.newest_seq(project.id)

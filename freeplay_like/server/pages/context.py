@@ -16,6 +16,7 @@ from freeplay_like.server.pages.addresses import calls_address, tail_address
 from freeplay_like.server.pages.conversation import Prompt, Turn, added_turns, prompt_of
 from freeplay_like.server.pages.formats import pretty
 from freeplay_like.server.pages.timeline import Plot, plot_of
+from freeplay_like.server.store.priced import Derivation
 from freeplay_like.server.store.views import (
     CallFilter,
     CallPage,
@@ -93,10 +94,14 @@ class CallsContext:
 
 @attrs.frozen(kw_only=True)
 class CallContext:
-    """One call. `explanation` says in a sentence how it ended; `output_tokens_per_s` counts from the first chunk."""
+    """One call. `explanation` says in a sentence how it ended; `output_tokens_per_s` counts from the first chunk.
+
+    `cost` is how its cost came about, None where its price is not known.
+    """
 
     project: Project
     call: StoredCall
+    cost: Derivation | None
     explanation: str
     output_tokens_per_s: float | None
 
@@ -134,13 +139,18 @@ class CallContext:
 
 @attrs.frozen(kw_only=True)
 class SessionContext:
-    """The calls of one session, oldest first, and their sums. A sum leaves out what a provider did not say."""
+    """The calls of one session, oldest first, and their sums. A sum leaves out what a provider did not say.
+
+    `cost_nano_usd` is that of the `priced_calls`, those whose price is known.
+    """
 
     project: Project
     session_id: str
     calls: tuple[CallRow, ...]
     input_tokens: int
     output_tokens: int
+    priced_calls: int
+    cost_nano_usd: int
     latency_ms: float
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from math import floor, log10
 from typing import Final
 
 import msgspec
@@ -30,6 +31,8 @@ _EXPLANATIONS: dict[Outcome, str] = {
 def explanation_of(record: Record) -> str:
     """How the call ended, in one sentence."""
     if record.outcome == "interrupted" and record.ended_at is None:
+        if not record.text:  # a batch call is recorded like this too, until its answer is added
+            return "No answer has arrived: it is still to come, or the process ended before."
         return "The process ended before the call did: this is what had arrived."
     if record.outcome == "complete" and any(choice.finish_reason == "tool_calls" for choice in record.choices):
         return "The model asked for tools."
@@ -71,6 +74,16 @@ def duration(ms: float | None) -> str:
 def count(number: float | None) -> str:
     """With thousands apart: `1,234`."""
     return MISSING if number is None else f"{number:,.0f}"
+
+
+def dollars(nano_usd: int | None) -> str:
+    """Cents, and what is less than a dime with two digits that say something: `$12.30`, `$0.0035`, `$0`."""
+    if nano_usd is None:
+        return MISSING
+    if nano_usd == 0:
+        return "$0"
+    usd = nano_usd / 1_000_000_000
+    return f"${usd:,.{max(2, 1 - floor(log10(usd)))}f}"
 
 
 def rate(number: float | None) -> str:

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from freeplay_like.server.auth import require_person
-from freeplay_like.server.pages.addresses import filter_from
+from freeplay_like.server.pages.calls import filter_of
 from freeplay_like.server.pages.page import PageProblem, message_page, project_of, render
 from freeplay_like.server.state import State
 from freeplay_like.server.store.views import CallFilter, CallRow, Project
@@ -71,11 +71,12 @@ class LiveTail:
                 )
             project = await run_in_threadpool(project_of, self._state, request)
             seen_seq = _seen_seq(request)
+            filter = filter_of(request)
         except PageProblem as problem:
             # The page keeps what it shows; its reader tries again where that can help.
             headers = {"HX-Reswap": "none", "Retry-After": "5"}
             return message_page(problem.title, problem.message, status=problem.status, headers=headers)
-        events = self._events(project, filter_from(request.query_params), seen_seq)
+        events = self._events(project, filter, seen_seq)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 

@@ -58,6 +58,7 @@ def environment() -> jinja2.Environment:
     env.filters.update(
         exact=formats.exact,
         duration=formats.duration,
+        dollars=formats.dollars,
         count=formats.count,
         rate=formats.rate,
         pretty=formats.pretty,
@@ -77,10 +78,17 @@ def environment() -> jinja2.Environment:
     return env
 
 
-def render(template: str, context: object) -> str:
-    """A template, filled in. Templates know the context as `page` and write times with `ago`."""
+def render(template: str, context: object, warning: str | None = None) -> str:
+    """A template, filled in. Templates know the context as `page` and write times with `ago`.
+
+    `warning` is what everybody should know who looks at any page.
+    """
     now = datetime.now(UTC)
-    return environment().get_template(template).render(page=context, ago=lambda then: formats.ago(then, now))
+    return (
+        environment()
+        .get_template(template)
+        .render(page=context, ago=lambda then: formats.ago(then, now), warning=warning)
+    )
 
 
 def page(path: str, template: str, build: Build, state: State) -> list[Route]:
@@ -95,7 +103,7 @@ def _html(template: str, build: Build, state: State) -> Endpoint:
             context = build(state, request)
         except PageProblem as problem:
             return message_page(problem.title, problem.message, status=problem.status)
-        return HTMLResponse(render(template, context), headers=_HEADERS)
+        return HTMLResponse(render(template, context, state.store.disk.problem), headers=_HEADERS)
 
     async def endpoint(request: Request) -> Response:
         require_person(request)

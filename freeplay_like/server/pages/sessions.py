@@ -26,5 +26,7 @@ def build_session(state: State, request: Request) -> SessionContext:
         calls=calls,
         input_tokens=sum(call.input_tokens or 0 for call in calls),
         output_tokens=sum(call.output_tokens or 0 for call in calls),
+        priced_calls=sum(call.cost_nano_usd is not None for call in calls),
+        cost_nano_usd=sum(call.cost_nano_usd or 0 for call in calls),
         latency_ms=sum(call.latency_ms or 0.0 for call in calls),
     )

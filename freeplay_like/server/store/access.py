@@ -8,6 +8,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import sqlalchemy as sa
 
 from freeplay_like.clock import Clock
+from freeplay_like.server.store.disk import Disk
 from freeplay_like.server.store.tables import from_micros, project
 from freeplay_like.server.store.views import Project
 from freeplay_like.server.store.writer import Writer
@@ -25,21 +26,26 @@ def get_project(connection: sa.Connection, project_id: str) -> Project | None:
 def project_from(fields: sa.RowMapping) -> Project:
     """The project of a row of its table."""
     return Project(
-        key=fields["key"], id=fields["id"], name=fields["name"], created_at=from_micros(fields["created_at"])
+        key=fields["key"],
+        id=fields["id"],
+        name=fields["name"],
+        created_at=from_micros(fields["created_at"]),
+        retention_days=fields["retention_days"],
     )
 
 
 class Access:
     """Shared by the parts of one store. Methods block: async code calls them in a thread."""
 
-    def __init__(self, reading: sa.Engine, writer: Writer, clock: Clock) -> None:
+    def __init__(self, reading: sa.Engine, writer: Writer, clock: Clock, disk: Disk) -> None:
         self.clock = clock
         self.writer = writer
-        self._reading = reading
+        self.reading = reading
+        self._disk = disk
 
     def ask(self, question: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Answer a question from one connection, in one snapshot."""
-        with self._reading.begin() as connection:
+        with self.reading.begin() as connection:
             return question(connection, *args, **kwargs)
 
     def ask_of(
@@ -51,12 +57,22 @@ class Access:
         **kwargs: P.kwargs,
     ) -> T:
         """Answer a question about a project; `otherwise` where there is no such project."""
-        with self._reading.begin() as connection:
+        with self.reading.begin() as connection:
             of = get_project(connection, project_id)
             return otherwise if of is None else question(connection, of, *args, **kwargs)
 
     def change(self, job: Callable[[sa.Connection], T]) -> T:
         """Do `job` in a transaction of its own, and wait for its commit.
+
+        Raises:
+            StoreReadOnly: the disk is nearly full.
+            StoreUnavailable: it could not be committed. Whatever `job` raises comes out as it is.
+        """
+        self._disk.require_room()
+        return self.writer.run(job)
+
+    def change_anyway(self, job: Callable[[sa.Connection], T]) -> T:
+        """Like `change`, also when the disk is nearly full: for what makes room, and for what lets people in or out.
 
         Raises:
             StoreUnavailable: it could not be committed. Whatever `job` raises comes out as it is.

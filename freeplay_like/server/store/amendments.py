@@ -10,9 +10,11 @@ import sqlalchemy as sa
 
 from freeplay_like.core.records import Amendment
 from freeplay_like.core.wire import to_wire
+from freeplay_like.server.store import following
 from freeplay_like.server.store.bodies import Packer, raw
 from freeplay_like.server.store.record_tables import amendment, record, score
 from freeplay_like.server.store.tables import to_micros
+from freeplay_like.server.store.tombstones import buried
 from freeplay_like.server.store.views import Batch, IncomingAmendment, Project
 
 READ_LIMIT: Final = 1_000
@@ -22,21 +24,24 @@ READ_LIMIT: Final = 1_000
 def save(connection: sa.Connection, batches: Sequence[Batch]) -> list[int]:
     """Store what the batches say of records, in the transaction at hand; how many of each batch's were new.
 
-    The first arrival of an id stands.
+    The first arrival of an id stands. What is said of a record that was deleted is not stored.
     """
     known = _known(connection, batches)
+    deleted = buried(connection, _spoken_of(batches))
     packer = Packer()
     counts: list[int] = []
     rows: list[dict[str, object]] = []
     scores: list[dict[str, object]] = []
+    amended: list[tuple[int, str]] = []
     for batch in batches:
         before = len(rows)
         for incoming in batch.amendments:
             value = incoming.amendment
             key = batch.project_key, value.amendment_id
-            if key in known:
+            if key in known or (batch.project_key, value.record_id) in deleted:
                 continue
             known.add(key)
+            amended.append((batch.project_key, value.record_id))
             shared: dict[str, object] = {
                 "project_key": batch.project_key,
                 "amendment_id": value.amendment_id,
@@ -49,10 +54,20 @@ def save(connection: sa.Connection, batches: Sequence[Batch]) -> list[int]:
             scores += [{**shared, "name": name, "value": to_wire(said).decode()} for name, said in value.scores.items()]
         counts.append(len(rows) - before)
     if rows:
-        connection.execute(sa.insert(amendment), rows)
-    if scores:
-        connection.execute(sa.insert(score), scores)
+        with following.amending(connection, amended):
+            connection.execute(sa.insert(amendment), rows)
+            if scores:
+                connection.execute(sa.insert(score), scores)
     return counts
+
+
+def _spoken_of(batches: Sequence[Batch]) -> dict[int, list[str]]:
+    """The records that amendments speak of, by the key of their project."""
+    ids: dict[int, list[str]] = {}
+    for batch in batches:
+        for incoming in batch.amendments:
+            ids.setdefault(batch.project_key, []).append(incoming.amendment.record_id)
+    return ids
 
 
 def amend(connection: sa.Connection, of: Project, value: Amendment, now: datetime) -> bool:

@@ -3,40 +3,42 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Final
 
+import attrs
 import sqlalchemy as sa
 
-from freeplay_like.core.wire import to_wire
 from freeplay_like.server.store.access import Part
-from freeplay_like.server.store.bodies import Packer, unpack
-from freeplay_like.server.store.dataset_tables import dataset, test_case
+from freeplay_like.server.store.dataset_tables import dataset, test_case, test_run, test_run_case, test_suite
 from freeplay_like.server.store.tables import from_micros, to_micros
 from freeplay_like.server.store.views import (
-    CaseContent,
+    Conflict,
     Dataset,
-    DatasetCase,
     DatasetDraft,
+    DatasetKind,
     NameTaken,
     NotFound,
     Project,
-    TooMuch,
 )
-
-CASES_LIMIT: Final = 10_000
-"""The most test cases of one dataset."""
-SIZE_LIMIT_BYTES: Final = 32 * 1024 * 1024
-"""The most JSON of one dataset: a test run hands all of it out at once."""
 
 
 class DatasetNotFound(NotFound):
     """There is no such dataset in that project."""
 
 
-class DatasetFull(TooMuch):
-    """A dataset would hold more than one may."""
+class DatasetInUse(Conflict):
+    """Something that is still there is made of the dataset."""
+
+
+@attrs.frozen(kw_only=True)
+class DatasetChange:
+    """What is to be said of a dataset instead; None leaves what is said now."""
+
+    name: str | None = None
+    description: str | None = None
+    input_names: tuple[str, ...] | None = None
+    media_input_names: tuple[str, ...] | None = None
+    support_history: bool | None = None
 
 
 def create(connection: sa.Connection, of: Project, draft: DatasetDraft, new_id: str, now: datetime) -> Dataset:
@@ -57,32 +59,40 @@ def create(connection: sa.Connection, of: Project, draft: DatasetDraft, new_id: 
             media_input_names=draft.media_input_names,
             support_history=draft.support_history,
             created_at=to_micros(now),
+            kind=draft.kind,
         )
     )
     return get(connection, of, new_id)
 
 
-def datasets(connection: sa.Connection, of: Project, offset: int, limit: int) -> tuple[Dataset, ...]:
-    """The datasets, newest first."""
-    rows = connection.execute(
-        sa.select(dataset)
-        .where(dataset.c.project_key == of.key)
-        .order_by(dataset.c.key.desc())
-        .offset(offset)
-        .limit(limit)
-    )
-    return tuple(_dataset(row) for row in rows.mappings())
+def datasets(
+    connection: sa.Connection,
+    of: Project,
+    kind: DatasetKind | None,
+    offset: int,
+    limit: int,
+    *,
+    dataset_id: str | None = None,
+    name: str | None = None,
+) -> tuple[Dataset, ...]:
+    """The datasets, newest first; those of one kind, one id, one name where these are given."""
+    statement = _datasets(of).order_by(dataset.c.key.desc()).offset(offset).limit(limit)
+    for column, value in ((dataset.c.kind, kind), (dataset.c.id, dataset_id), (dataset.c.name, name)):
+        if value is not None:
+            statement = statement.where(column == value)
+    return tuple(_dataset(row) for row in connection.execute(statement).mappings())
 
 
-def get(connection: sa.Connection, of: Project, dataset_id: str) -> Dataset:
-    """A dataset by its id.
+def get(connection: sa.Connection, of: Project, dataset_id: str, kind: DatasetKind | None = None) -> Dataset:
+    """A dataset by its id, of that kind where one is given.
 
     Raises:
         DatasetNotFound: there is none.
     """
     found = _find(connection, of, dataset.c.id == dataset_id)
-    if found is None:
-        raise DatasetNotFound(f"no dataset {dataset_id!r} in project {of.name!r}")
+    if found is None or kind not in (None, found.kind):
+        which = "dataset" if kind is None else f"{kind} dataset"
+        raise DatasetNotFound(f"no {which} {dataset_id!r} in project {of.name!r}")
     return found
 
 
@@ -94,77 +104,70 @@ def get_named(connection: sa.Connection, of: Project, name: str) -> Dataset:
     """
     found = _find(connection, of, dataset.c.name == name)
     if found is None:
-        names = connection.scalars(sa.select(dataset.c.name).where(dataset.c.project_key == of.key)).all()
+        names = connection.scalars(
+            sa.select(dataset.c.name).where(dataset.c.project_key == of.key, dataset.c.deleted_at.is_(None))
+        ).all()
         near = difflib.get_close_matches(name, names, n=5, cutoff=0.5)
         hint = f"near names: {', '.join(map(repr, near))}" if near else "no dataset has a name like it"
         raise DatasetNotFound(f"no dataset {name!r} in project {of.name!r}; {hint}")
     return found
 
 
-def add_cases(
-    connection: sa.Connection,
-    of: Project,
-    dataset_id: str,
-    contents: Sequence[CaseContent],
-    new_id: Callable[[], str],
-    now: datetime,
-) -> tuple[str, ...]:
-    """Put test cases at the end of a dataset; their ids.
+def change(
+    connection: sa.Connection, of: Project, dataset_id: str, said: DatasetChange, kind: DatasetKind | None = None
+) -> Dataset:
+    """Say something else of a dataset.
 
     Raises:
         DatasetNotFound: there is no such dataset.
-        DatasetFull: it would hold more than it may; none is added.
+        NameTaken: another one has the name.
     """
-    into = get(connection, of, dataset_id)
-    bodies = [to_wire(content) for content in contents]
-    _check_room(connection, into, len(bodies), sum(map(len, bodies)))
-    packer = Packer()
-    rows = [
-        {
-            "id": new_id(),
-            "dataset_key": into.key,
-            "size_bytes": len(body),
-            "zstd": packer.pack(body),
-            "created_at": to_micros(now),
-        }
-        for body in bodies
-    ]
-    if rows:
-        connection.execute(sa.insert(test_case), rows)
-    return tuple(str(row["id"]) for row in rows)
+    found = get(connection, of, dataset_id, kind)
+    values = {name: value for name, value in attrs.asdict(said, recurse=False).items() if value is not None}
+    other = None if said.name is None else _find(connection, of, dataset.c.name == said.name)
+    if other is not None and other.key != found.key:
+        raise NameTaken(f"there is a dataset {said.name!r} already; choose another name")
+    if values:
+        connection.execute(sa.update(dataset).where(dataset.c.key == found.key).values(**values))
+    return get(connection, of, dataset_id, kind)
 
 
-def cases(connection: sa.Connection, of: Project, dataset_id: str) -> tuple[DatasetCase, ...]:
-    """The test cases of a dataset, in the order they were added.
+def delete(
+    connection: sa.Connection, of: Project, dataset_id: str, now: datetime, kind: DatasetKind | None = None
+) -> None:
+    """Delete a dataset with its test cases. Cases that a run used stay for that run, where nobody else sees them.
 
     Raises:
         DatasetNotFound: there is no such dataset.
+        DatasetInUse: a test suite runs over it.
     """
-    return cases_where(connection, test_case.c.dataset_key == get(connection, of, dataset_id).key)
+    found = get(connection, of, dataset_id, kind)
+    suite = connection.scalar(sa.select(test_suite.c.name).where(test_suite.c.dataset_key == found.key).limit(1))
+    if suite is not None:
+        raise DatasetInUse(f"test suite {suite!r} runs over dataset {found.name!r}; delete the suite first")
+    is_used = sa.exists().where(test_run_case.c.test_case_key == test_case.c.key)
+    connection.execute(sa.delete(test_case).where(test_case.c.dataset_key == found.key, ~is_used))
+    has_run = connection.scalar(sa.select(sa.exists().where(test_run.c.dataset_key == found.key)))
+    if not has_run:
+        connection.execute(sa.delete(dataset).where(dataset.c.key == found.key))
+        return
+    put_away = {"deleted_at": to_micros(now), "deleted_name": found.name, "name": found.id}
+    connection.execute(sa.update(dataset).where(dataset.c.key == found.key).values(**put_away))
 
 
-def cases_where(connection: sa.Connection, where: sa.ColumnElement[bool]) -> tuple[DatasetCase, ...]:
-    """The test cases of some rows, in the order they were added."""
-    rows = connection.execute(sa.select(test_case.c.id, test_case.c.zstd).where(where).order_by(test_case.c.key))
-    return tuple(DatasetCase(id=row.id, content=unpack(row.zstd, CaseContent)) for row in rows)
-
-
-def _check_room(connection: sa.Connection, of: Dataset, count: int, size_bytes: int) -> None:
-    statement = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(test_case.c.size_bytes), 0))
-    held, held_bytes = connection.execute(statement.where(test_case.c.dataset_key == of.key)).one()
-    if held + count > CASES_LIMIT:
-        raise DatasetFull(
-            f"dataset {of.name!r} has {held} test cases; with {count} more it has over {CASES_LIMIT}: begin another one"
-        )
-    if held_bytes + size_bytes > SIZE_LIMIT_BYTES:
-        raise DatasetFull(
-            f"dataset {of.name!r} has {held_bytes} bytes; with {size_bytes} more it has over {SIZE_LIMIT_BYTES}: "
-            "begin another one"
-        )
+def _datasets(of: Project) -> sa.Select[*tuple[object, ...]]:
+    count = (
+        sa.select(sa.func.count())
+        .where(test_case.c.dataset_key == dataset.c.key, test_case.c.deleted_at.is_(None))
+        .scalar_subquery()
+    )
+    return sa.select(*dataset.c, count.label("cases")).where(
+        dataset.c.project_key == of.key, dataset.c.deleted_at.is_(None)
+    )
 
 
 def _find(connection: sa.Connection, of: Project, where: sa.ColumnElement[bool]) -> Dataset | None:
-    row = connection.execute(sa.select(dataset).where(dataset.c.project_key == of.key, where)).mappings().one_or_none()
+    row = connection.execute(_datasets(of).where(where)).mappings().one_or_none()
     return None if row is None else _dataset(row)
 
 
@@ -173,16 +176,18 @@ def _dataset(row: sa.RowMapping) -> Dataset:
         key=row["key"],
         id=row["id"],
         name=row["name"],
+        kind=row["kind"],
         description=row["description"],
         input_names=tuple(row["input_names"]),
         media_input_names=tuple(row["media_input_names"]),
         support_history=row["support_history"],
         created_at=from_micros(row["created_at"]),
+        cases=row["cases"],
     )
 
 
 class Datasets(Part):
-    """Datasets and their test cases."""
+    """Datasets. Their test cases are a part of their own."""
 
     def create(self, project: Project, draft: DatasetDraft) -> Dataset:
         """A new dataset.
@@ -194,24 +199,52 @@ class Datasets(Part):
         new_id, now = self._access.clock.new_id(), self._access.clock.now()
         return self._access.change(lambda connection: create(connection, project, draft, new_id, now))
 
-    def page(self, project_id: str, offset: int, limit: int) -> tuple[Dataset, ...]:
-        """The datasets of a project, newest first."""
-        return self._access.ask_of(project_id, datasets, (), offset, limit)
+    def page(
+        self,
+        project: Project,
+        kind: DatasetKind | None,
+        offset: int,
+        limit: int,
+        *,
+        dataset_id: str | None = None,
+        name: str | None = None,
+    ) -> tuple[Dataset, ...]:
+        """The datasets of a project, newest first; only those of a kind, an id or a name where these are given."""
+        return self._access.ask(datasets, project, kind, offset, limit, dataset_id=dataset_id, name=name)
 
-    def add_cases(self, project: Project, dataset_id: str, contents: Sequence[CaseContent]) -> tuple[str, ...]:
-        """Put test cases at the end of a dataset; their ids.
+    def get(self, project: Project, dataset_id: str, kind: DatasetKind | None = None) -> Dataset:
+        """A dataset by its id.
 
         Raises:
-            DatasetNotFound, DatasetFull: see `add_cases`.
-            StoreUnavailable: they could not be stored now.
+            DatasetNotFound: there is none.
         """
-        new_id, now = self._access.clock.new_id, self._access.clock.now()
-        return self._access.change(lambda connection: add_cases(connection, project, dataset_id, contents, new_id, now))
+        return self._access.ask(get, project, dataset_id, kind)
 
-    def cases(self, project: Project, dataset_id: str) -> tuple[DatasetCase, ...]:
-        """The test cases of a dataset, in the order they were added.
+    def named(self, project: Project, name: str) -> Dataset:
+        """A dataset by its name.
 
         Raises:
-            DatasetNotFound: there is no such dataset.
+            DatasetNotFound: there is none.
         """
-        return self._access.ask(cases, project, dataset_id)
+        return self._access.ask(get_named, project, name)
+
+    def change(
+        self, project: Project, dataset_id: str, said: DatasetChange, kind: DatasetKind | None = None
+    ) -> Dataset:
+        """Say something else of a dataset.
+
+        Raises:
+            DatasetNotFound, NameTaken: see `change`.
+            StoreUnavailable: it could not be stored now.
+        """
+        return self._access.change(lambda connection: change(connection, project, dataset_id, said, kind))
+
+    def delete(self, project: Project, dataset_id: str, kind: DatasetKind | None = None) -> None:
+        """Delete a dataset with its test cases; cases that a run used stay for that run.
+
+        Raises:
+            DatasetNotFound, DatasetInUse: see `delete`.
+            StoreUnavailable: it could not be stored now.
+        """
+        now = self._access.clock.now()
+        self._access.change(lambda connection: delete(connection, project, dataset_id, now, kind))

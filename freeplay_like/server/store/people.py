@@ -80,16 +80,16 @@ class People(Part):
     def create_sign_in_link(self) -> str:
         """The token of a link that signs in one browser, once, within a day."""
         now = self._access.clock.now()
-        return self._access.change(lambda connection: create_sign_in_link(connection, now, now + LINK_AGE))
+        return self._access.change_anyway(lambda connection: create_sign_in_link(connection, now, now + LINK_AGE))
 
     def sign_in(self, token: str) -> str | None:
         """Use up a link: the token of a new browser session, None where the link is not good (any more)."""
         now = self._access.clock.now()
-        return self._access.change(lambda connection: sign_in(connection, token, now, now + SESSION_AGE))
+        return self._access.change_anyway(lambda connection: sign_in(connection, token, now, now + SESSION_AGE))
 
     def sign_out(self, session_token: str) -> None:
         """End a browser session."""
-        self._access.change(lambda connection: sign_out(connection, session_token))
+        self._access.change_anyway(lambda connection: sign_out(connection, session_token))
 
     def is_signed_in(self, session_token: str) -> bool:
         """Whether this browser session is good."""

@@ -49,28 +49,13 @@ record: Final = sa.Table(
     sa.Column("api_key_id", sa.String(8)),
     sa.Column("cost_nano_usd", sa.BigInteger),
     sa.Column("price_key", sa.BigInteger),
+    sa.Column("metadata", sa.Text),
     sa.UniqueConstraint("project_key", "record_id"),
     sa.Index(None, "project_key", "seq"),
     sa.Index(None, "project_key", "started_at", "seq"),
-    sa.Index(None, "project_key", "model", "seq"),
-    sa.Index(None, "project_key", "outcome", "seq"),
-    sa.Index(None, "project_key", "template_name", "seq"),
     sqlite_autoincrement=True,  # a number is never given twice: readers resume by it
 )
 
-asked_differently: Final[sa.ColumnElement[bool]] = sa.or_(
-    record.c.model.is_(None), record.c.model != record.c.requested_model
-)
-"""The calls for which the name asked for tells something that the name which answered does not."""
-
-sa.Index(
-    None,
-    record.c.project_key,
-    record.c.requested_model,
-    record.c.seq,
-    sqlite_where=asked_differently,
-    postgresql_where=asked_differently,
-)
 sa.Index(
     None,
     record.c.project_key,
@@ -130,15 +115,6 @@ score: Final = sa.Table(
     sa.Index(None, "project_key", "record_id", "name"),
 )
 """The scores of amendments, each a row, to be counted; `value` is JSON."""
-
-call_value: Final = sa.Table(
-    "call_value",
-    metadata,
-    sa.Column("project_key", sa.ForeignKey("project.key"), primary_key=True),
-    sa.Column("kind", sa.String(16), primary_key=True),
-    sa.Column("value", sa.String(400), primary_key=True),
-)
-"""What the filters offer: every model, outcome and template that a project's calls ever had."""
 
 sender: Final = sa.Table(
     "sender",

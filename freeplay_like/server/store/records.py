@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from typing import Final
 
-import attrs
 import msgspec
 import sqlalchemy as sa
 
 from freeplay_like.core.records import Amendment, Record
 from freeplay_like.core.wire import JsonObject, from_wire
-from freeplay_like.server.store import amendments, search
+from freeplay_like.server.store import amendments
 from freeplay_like.server.store.access import Part
 from freeplay_like.server.store.bodies import raw
-from freeplay_like.server.store.record_tables import asked_differently, call_value, record, record_body, sender
+from freeplay_like.server.store.filter_text import as_filter
+from freeplay_like.server.store.filters import Filter
+from freeplay_like.server.store.lists import (
+    COLUMNS,
+    calls_after,
+    filter_values,
+    list_calls,
+    newest_seq,
+    row_of,
+)
+from freeplay_like.server.store.record_tables import record, record_body, sender
 from freeplay_like.server.store.tables import from_micros, to_micros
 from freeplay_like.server.store.views import (
     CallFilter,
@@ -39,48 +48,11 @@ class _Metadata(msgspec.Struct):
     metadata: JsonObject = {}
 
 
-_COLUMNS: Final = tuple(record.c[field.name] for field in attrs.fields(CallRow) if field.name != "project_id")
-
-
-def list_calls(
-    connection: sa.Connection, of: Project, which: CallFilter, before: str | None, after: str | None, limit: int
-) -> CallPage:
-    """A page of the list, newest first.
-
-    Raises:
-        ValueError: a cursor that no page gave out.
-    """
-    if after is not None:
-        found = _calls(connection, of, which, record.c.seq > _position(after), limit + 1, is_newest_first=False)
-        rows = found[:limit][::-1]
-        newer = str(rows[0].seq) if len(found) > limit else None
-        return CallPage(rows=tuple(rows), older=str(rows[-1].seq) if rows else str(_position(after) + 1), newer=newer)
-    where = sa.true() if before is None else record.c.seq < _position(before)
-    found = _calls(connection, of, which, where, limit + 1, is_newest_first=True)
-    rows = found[:limit]
-    newer = None
-    if before is not None:
-        newer = str(rows[0].seq if rows else _position(before) - 1)
-    return CallPage(rows=tuple(rows), older=str(rows[-1].seq) if len(found) > limit else None, newer=newer)
-
-
-def calls_after(
-    connection: sa.Connection, of: Project, which: CallFilter, after_seq: int, limit: int
-) -> tuple[CallRow, ...]:
-    """What arrived after a row, in the order of arrival."""
-    return tuple(_calls(connection, of, which, record.c.seq > after_seq, limit, is_newest_first=False))
-
-
-def newest_seq(connection: sa.Connection, of: Project) -> int:
-    """The number of the newest call, 0 where there is none."""
-    return connection.scalar(sa.select(sa.func.max(record.c.seq)).where(record.c.project_key == of.key)) or 0
-
-
 def get_call(connection: sa.Connection, of: Project, record_id: str) -> StoredCall | None:
     """One call, whole."""
     found = (
         connection.execute(
-            sa.select(*_COLUMNS, record.c.received_at).where(
+            sa.select(*COLUMNS, record.c.received_at).where(
                 record.c.project_key == of.key, record.c.record_id == record_id
             )
         )
@@ -89,7 +61,7 @@ def get_call(connection: sa.Connection, of: Project, record_id: str) -> StoredCa
     )
     if found is None:
         return None
-    row = _row(of, found)
+    row = row_of(of, found)
     return StoredCall(
         row=row,
         record=whole_record(connection, row.seq),
@@ -140,35 +112,27 @@ def sent_session(connection: sa.Connection, of: Project, session_id: str, limit:
 def _totals(connection: sa.Connection, where: sa.ColumnElement[bool]) -> SessionTotals:
     # summed as floats: a sum of whole numbers that a sender made up can be larger than a database can keep
     sums = [sa.func.sum(sa.cast(column, sa.Double)) for column in (record.c.input_tokens, record.c.output_tokens)]
-    calls, input_tokens, output_tokens = connection.execute(sa.select(sa.func.count(), *sums).where(where)).one()
-    return SessionTotals(calls=calls, input_tokens=int(input_tokens or 0), output_tokens=int(output_tokens or 0))
+    costs = sa.func.count(record.c.cost_nano_usd), sa.func.sum(record.c.cost_nano_usd)
+    row = connection.execute(sa.select(sa.func.count(), *sums, *costs).where(where)).one()
+    calls, input_tokens, output_tokens, priced_calls, cost_nano_usd = row
+    return SessionTotals(
+        calls=calls,
+        input_tokens=int(input_tokens or 0),
+        output_tokens=int(output_tokens or 0),
+        priced_calls=priced_calls,
+        cost_nano_usd=int(cost_nano_usd or 0),
+    )
 
 
 def session_calls(connection: sa.Connection, of: Project, session_id: str) -> tuple[CallRow, ...]:
     """The calls of a session in the order they began."""
     rows = connection.execute(
-        sa.select(*_COLUMNS)
+        sa.select(*COLUMNS)
         .where(record.c.project_key == of.key, record.c.session_id == session_id)
         .order_by(record.c.started_at, record.c.seq)
         .limit(_SESSION_LIMIT)
     )
-    return tuple(_row(of, row) for row in rows.mappings())
-
-
-def filter_values(connection: sa.Connection, of: Project) -> FilterValues:
-    """What the filters can offer."""
-
-    def values(kind: str) -> tuple[str, ...]:
-        return tuple(
-            connection.scalars(
-                sa.select(call_value.c.value)
-                .where(call_value.c.project_key == of.key, call_value.c.kind == kind)
-                .order_by(call_value.c.value)
-                .limit(_VALUES_LIMIT)
-            )
-        )
-
-    return FilterValues(models=values("model"), outcomes=values("outcome"), templates=values("template"))
+    return tuple(row_of(of, row) for row in rows.mappings())
 
 
 def senders(connection: sa.Connection, of: Project) -> tuple[KnownSender, ...]:
@@ -193,47 +157,6 @@ def senders(connection: sa.Connection, of: Project) -> tuple[KnownSender, ...]:
     )
 
 
-def _calls(
-    connection: sa.Connection,
-    of: Project,
-    which: CallFilter,
-    where: sa.ColumnElement[bool],
-    limit: int,
-    *,
-    is_newest_first: bool,
-) -> list[CallRow]:
-    """The first calls of a filter from one end.
-
-    A filter that can hold in two ways (the model asked for or the one that answered; a text that is indexed or not
-    yet) is asked once for each way, because an index serves each one, and none serves both.
-    """
-    statement = sa.select(*_COLUMNS).where(record.c.project_key == of.key, where)
-    for column, value in (
-        (record.c.outcome, which.outcome),
-        (record.c.template_name, which.template),
-        (record.c.session_id, which.session_id),
-    ):
-        if value is not None:
-            statement = statement.where(column == value)
-    statements = [statement]
-    if which.model is not None:
-        asked_for = sa.and_(record.c.requested_model == which.model, asked_differently)
-        statements = [statement.where(record.c.model == which.model), statement.where(asked_for)]
-    if which.text:
-        statements = [way for each in statements for way in search.ways_to_find(connection, each, which.text)]
-    found = []
-    for each in statements:
-        order = record.c.seq.desc() if is_newest_first else record.c.seq.asc()
-        found += [_row(of, row) for row in connection.execute(each.order_by(order).limit(limit)).mappings()]
-    return sorted(found, key=lambda row: row.seq, reverse=is_newest_first)[:limit]
-
-
-def _row(of: Project, row: sa.RowMapping) -> CallRow:
-    values = {column.name: row[column] for column in _COLUMNS}
-    values["started_at"] = from_micros(values["started_at"])
-    return CallRow(project_id=of.id, **values)
-
-
 def whole_record(connection: sa.Connection, seq: int) -> Record:
     """The record of a number."""
     return from_wire(_sent(connection, seq), Record)
@@ -255,19 +178,13 @@ def _neighbour(connection: sa.Connection, of: Project, row: CallRow, *, is_next:
     return connection.scalar(statement.order_by(*ends).limit(1))
 
 
-def _position(cursor: str) -> int:
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
-        raise ValueError(f"{cursor!r} is not a place in the list; leave it out for the newest calls")
-    return int(cursor)
-
-
 class Calls(Part):
     """The calls: listed, opened, added to."""
 
     def page(
         self,
         project_id: str,
-        filter: CallFilter,
+        filter: CallFilter | Filter,
         *,
         before: str | None = None,
         after: str | None = None,
@@ -281,11 +198,13 @@ class Calls(Part):
             ValueError: a cursor that no page gave out.
         """
         nothing = CallPage(rows=(), older=None, newer=None)
-        return self._access.ask_of(project_id, list_calls, nothing, filter, before, after, limit)
+        return self._access.ask_of(project_id, list_calls, nothing, as_filter(filter), before, after, limit)
 
-    def after(self, project_id: str, filter: CallFilter, after_seq: int, limit: int = 100) -> tuple[CallRow, ...]:
+    def after(
+        self, project_id: str, filter: CallFilter | Filter, after_seq: int, limit: int = 100
+    ) -> tuple[CallRow, ...]:
         """The first calls that arrived after the one of that number, oldest first."""
-        return self._access.ask_of(project_id, calls_after, (), filter, after_seq, limit)
+        return self._access.ask_of(project_id, calls_after, (), as_filter(filter), after_seq, limit)
 
     def newest_seq(self, project_id: str) -> int:
         """The number of the call that arrived last, 0 where there is none."""

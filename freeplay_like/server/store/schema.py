@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+import attrs
 import sqlalchemy as sa
 
-HEAD: Final = "0010"
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+HEAD: Final = "0011"
 """The newest migration; named here, so that an up-to-date file is opened without loading Alembic."""
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -17,29 +21,65 @@ class DatabaseTooNew(Exception):
     """A newer release wrote this database; this one does not know its tables."""
 
 
-def upgrade(engine: sa.Engine) -> None:
+@attrs.frozen
+class Step:
+    """A migration, and what it brings in its own words."""
+
+    revision: str
+    about: str
+
+
+def upgrade(engine: sa.Engine) -> tuple[Step, ...]:
     """Run the migrations that are missing, in one transaction: two processes that start together do it once.
 
     Raises:
         DatabaseTooNew: the file's last migration is none of ours.
     """
     with engine.begin() as connection:
-        current = _current(connection)
-        if current == HEAD:
-            return
+        if _current(connection) == HEAD:
+            return ()
         from alembic import command
-        from alembic.config import Config
-        from alembic.script import ScriptDirectory
 
-        config = Config(attributes={"connection": connection})
-        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-        if current is not None and current not in known:
-            raise DatabaseTooNew(
-                f"the database {engine.url.database!r} was written by a newer release (migration {current!r}; "
-                f"this one knows up to {HEAD!r}): install that release, or start with another --data folder"
-            )
-        command.upgrade(config, "head")
+        steps = _missing(connection)
+        command.upgrade(_config(connection), "head")
+        return steps
+
+
+def missing(engine: sa.Engine) -> tuple[Step, ...]:
+    """The migrations that a database lacks, in the order in which they would be run.
+
+    Raises:
+        DatabaseTooNew: its last migration is none of ours.
+    """
+    with engine.begin() as connection:
+        return _missing(connection)
+
+
+def current(connection: sa.Connection) -> str | None:
+    """The last migration that was run, None in a file that has no tables of ours."""
+    return _current(connection)
+
+
+def _missing(connection: sa.Connection) -> tuple[Step, ...]:
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory.from_config(_config(connection))
+    at = _current(connection)
+    if at is not None and at not in {script.revision for script in scripts.walk_revisions()}:
+        raise DatabaseTooNew(
+            f"the database {connection.engine.url.database!r} was written by a newer release (migration {at!r}; "
+            f"this one knows up to {HEAD!r}): install that release, or start with another --data folder"
+        )
+    found = list(scripts.iterate_revisions("head", at or "base"))
+    return tuple(Step(script.revision, (script.doc or "").partition("\n")[0]) for script in reversed(found))
+
+
+def _config(connection: sa.Connection) -> Config:
+    from alembic.config import Config
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config
 
 
 def _current(connection: sa.Connection) -> str | None:

@@ -7,23 +7,45 @@ no such project, the answer is the empty one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
 
 from freeplay_like.clock import Clock, SystemClock
-from freeplay_like.server.store import saving, schema, search, sqlite
+from freeplay_like.server.store import following, saving, schema, sqlite
 from freeplay_like.server.store.access import Access
+from freeplay_like.server.store.completions import Completions
 from freeplay_like.server.store.datasets import Datasets
+from freeplay_like.server.store.deletion import Deletion
+from freeplay_like.server.store.disk import Disk
+from freeplay_like.server.store.environments import Environments
+from freeplay_like.server.store.executions import Executions
+from freeplay_like.server.store.exports import Exports
+from freeplay_like.server.store.figures import Figures, Times
+from freeplay_like.server.store.finding import Search
 from freeplay_like.server.store.keys import ApiKeys
 from freeplay_like.server.store.people import People
+from freeplay_like.server.store.priced import Prices
+from freeplay_like.server.store.prices import Pricer
 from freeplay_like.server.store.projects import Projects
 from freeplay_like.server.store.prompts import Prompts
+from freeplay_like.server.store.providers import Providers
 from freeplay_like.server.store.records import Calls
+from freeplay_like.server.store.session_metadata import SessionMetadata
+from freeplay_like.server.store.sessions import Sessions
+from freeplay_like.server.store.spans import Spans
+from freeplay_like.server.store.statistics import Statistics
+from freeplay_like.server.store.status import Status
 from freeplay_like.server.store.tables import store_state, to_micros
+from freeplay_like.server.store.test_cases import TestCases
 from freeplay_like.server.store.test_runs import TestRuns
-from freeplay_like.server.store.views import Batch, StoreResult
+from freeplay_like.server.store.test_suites import TestSuites
+from freeplay_like.server.store.traces import Traces
+from freeplay_like.server.store.views import Batch, StoreResult, StoreUnavailable
 from freeplay_like.server.store.writer import Settled, Writer
 
 DATABASE_NAME: Final = "freeplay_like.db"
@@ -32,30 +54,59 @@ DATABASE_NAME: Final = "freeplay_like.db"
 class Store:
     """Everything that is kept. Methods, also those of the parts, block: async code calls them in a thread."""
 
-    def __init__(self, path: Path, *, is_fsync: bool = False, clock: Clock | None = None) -> None:
+    def __init__(
+        self, path: Path, *, is_fsync: bool = False, clock: Clock | None = None, min_free_bytes: int | None = 0
+    ) -> None:
         """Open the database file, made or brought up to date where needed.
 
-        `is_fsync`: what is committed has reached the disk, not only the kernel.
+        `is_fsync`: what is committed has reached the disk, not only the kernel. `min_free_bytes`: how much of the
+        disk must stay free, see `Disk`.
 
         Raises:
             DatabaseTooNew: a newer release wrote it.
         """
+        self.path = path
+        self.disk = Disk(path.parent, min_free_bytes)
+        self.figures = Figures()
         self._clock = clock or SystemClock()
         writing = sqlite.open_engine(path, is_writer=True, is_fsync=is_fsync)
         schema.upgrade(writing)
         self._reading = sqlite.open_engine(path, is_writer=False)
-        self._writer = Writer(writing, saving.save_batches, search.index_slice)
-        access = Access(self._reading, self._writer, self._clock)
+        self._pricer = Pricer()
+        self._save = partial(saving.save_batches, pricer=self._pricer)
+        self._writer = Writer(writing, self._save, following.follow)
+        self._saving: dict[Batch, Future[StoreResult]] = {}
+        self._tell: Callable[[Sequence[Settled]], None] = lambda settled: None
+        self._writer.on_settled = self._settled
+        access = Access(self._reading, self._writer, self._clock, self.disk)
         self.projects = Projects(access)
         self.keys = ApiKeys(access)
         self.people = People(access)
         self.calls = Calls(access)
+        self.sessions = Sessions(access)
+        self.statistics = Statistics(access)
+        self.search = Search(access)
+        self.completions = Completions(access)
+        self.traces = Traces(access)
+        self.session_metadata = SessionMetadata(access)
         self.prompts = Prompts(access)
+        self.environments = Environments(access)
         self.datasets = Datasets(access)
+        self.test_cases = TestCases(access)
         self.test_runs = TestRuns(access)
+        self.test_suites = TestSuites(access)
+        self.executions = Executions(access, self.save)
+        self.providers = Providers(access)
+        self.prices = Prices(access, self._pricer)
+        self.deletion = Deletion(access)
+        self.spans = Spans(access, self._save)
+        self.status = Status(access, path)
+        self.exports = Exports(access)
+        self._pricer.start(access)
 
     def close(self) -> None:
         """Write what was taken, and let go of the file. Safe to call twice."""
+        self._pricer.close()
         self._writer.close()
         self._reading.dispose()
 
@@ -65,19 +116,40 @@ class Store:
         Raises:
             StoreUnavailable: nothing more can be taken now.
         """
+        self.disk.require_room()
         self._writer.submit(batch)
 
     def on_settled(self, tell: Callable[[Sequence[Settled]], None]) -> None:
         """Set who hears, in the writer's thread, of each group of batches once it is committed, or could not be."""
-        self._writer.on_settled = tell
+        self._tell = tell
 
     def save(self, batch: Batch) -> StoreResult:
-        """Store a batch and wait for it.
+        """Store a batch, together with what else waits to be stored, and wait for it.
 
         Raises:
             StoreUnavailable: it could not be stored now.
         """
-        return self._writer.run(lambda connection: saving.save_batches(connection, [batch])[0])
+        stored: Future[StoreResult] = Future()
+        self._saving[batch] = stored
+        try:
+            self.submit(batch)
+            return stored.result()
+        finally:
+            self._saving.pop(batch, None)
+
+    def _settled(self, settled: Sequence[Settled]) -> None:
+        self.figures.count(settled)
+        if any(isinstance(result, StoreUnavailable) for _, result in settled):
+            self.disk.look()  # it may be the disk: then the next ones are refused before they are queued
+        for batch, result in settled:
+            stored = self._saving.get(batch)
+            if stored is None:
+                continue
+            if isinstance(result, StoreUnavailable):
+                stored.set_exception(result)
+            else:
+                stored.set_result(result)
+        self._tell(settled)
 
     def check(self, timeout_s: float) -> None:
         """Write something, to know whether records could be stored.
@@ -86,6 +158,7 @@ class Store:
             StoreUnavailable: they could not.
             TimeoutError: the writer did not come to it in time.
         """
+        self.disk.require_room()
         now = to_micros(self._clock.now())
 
         def touch(connection: sa.Connection) -> None:
@@ -93,7 +166,26 @@ class Store:
 
         self._writer.enqueue(touch).result(timeout_s)
 
+    def now(self) -> datetime:
+        """The time by the store's clock."""
+        return self._clock.now()
+
     @property
     def commits(self) -> int:
         """How many groups of batches were committed since the store was opened."""
         return self._writer.commits
+
+    @property
+    def writer_failures(self) -> int:
+        """How many transactions of the writer have failed since."""
+        return self._writer.failures
+
+    @property
+    def commit_times(self) -> Times:
+        """How long the groups of batches took to store and commit."""
+        return self._writer.commit_times
+
+    @property
+    def pending_bytes(self) -> int:
+        """How much JSON waits to be stored."""
+        return self._writer.pending_bytes

@@ -2,35 +2,120 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Literal
 
+import attrs
 import sqlalchemy as sa
 
-from freeplay_like.core.wire import JsonValue, from_wire
-from freeplay_like.server.store import datasets
+from freeplay_like.core.run_results import Result, RunSummary, summarize
+from freeplay_like.core.wire import JsonObject
+from freeplay_like.server.store import datasets, test_cases
 from freeplay_like.server.store.access import Part
-from freeplay_like.server.store.dataset_tables import dataset, test_case, test_run, test_run_case
-from freeplay_like.server.store.record_tables import record, score
+from freeplay_like.server.store.dataset_tables import dataset, test_case, test_run, test_run_case, test_suite
+from freeplay_like.server.store.execution_tables import suite_job
+from freeplay_like.server.store.record_tables import record
+from freeplay_like.server.store.run_results import RunCall, calls_of_run, results_of
 from freeplay_like.server.store.tables import from_micros, to_micros
-from freeplay_like.server.store.views import DatasetCase, NewRun, Project, Refused, RunDraft, RunState
+from freeplay_like.server.store.trace_tables import trace
+from freeplay_like.server.store.views import (
+    Dataset,
+    DatasetCase,
+    DatasetKind,
+    NewRun,
+    NotFound,
+    Project,
+    Refused,
+    RunDraft,
+)
 
-VALUES_LIMIT: Final = 1_000
-"""The most different values of scores that are counted: more are no summary."""
+
+class RunNotFound(NotFound):
+    """There is no such test run in that project."""
 
 
 class DatasetEmpty(Refused):
     """A test run over nothing was asked for."""
 
 
-def create(connection: sa.Connection, of: Project, draft: RunDraft, new_id: str, now: datetime) -> None:
-    """A new test run over the cases that its dataset has now.
+Execution = Literal["running", "complete", "failed", "cancelled"]
+
+
+@attrs.frozen(kw_only=True)
+class RunInfo:
+    """A test run. `finished` counts the cases whose call has ended, however it ended; the rest as in `RunDraft`.
+
+    `execution` says where it stands, where a server carries it out itself, and `execution_error` why that failed.
+    """
+
+    id: str
+    name: str
+    description: str
+    kind: DatasetKind
+    flavor: str | None
+    dataset_id: str
+    dataset_name: str
+    suite_id: str | None
+    template_id: str | None
+    template_version_id: str | None
+    environment: str | None
+    parameters: JsonObject
+    created_at: datetime
+    cases: int
+    finished: int
+    execution: Execution | None = None
+    execution_error: str | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every case has a call that ended, and whoever carries it out is done."""
+        return self.finished >= self.cases if self.execution is None else self.execution == "complete"
+
+
+@attrs.frozen(kw_only=True)
+class RunState:
+    """Where a test run stands: `records` counts all of its calls, `summary` looks at one a case."""
+
+    info: RunInfo
+    records: int
+    summary: RunSummary
+
+
+@attrs.frozen(kw_only=True)
+class TriedCase:
+    """A case of a run and its calls, in the order they began."""
+
+    case: DatasetCase
+    calls: tuple[RunCall, ...]
+
+
+def create(connection: sa.Connection, of: Project, draft: RunDraft, new_id: str, now: datetime) -> DatasetKind:
+    """A new test run over the cases that its dataset has now; their kind.
 
     Raises:
         DatasetNotFound: there is no dataset of that name.
         DatasetEmpty: it has no test cases.
     """
     over = datasets.get_named(connection, of, draft.dataset_name)
+    insert(connection, of, over, draft, new_id, now)
+    return over.kind
+
+
+def insert(
+    connection: sa.Connection,
+    of: Project,
+    over: Dataset,
+    draft: RunDraft,
+    new_id: str,
+    now: datetime,
+    suite_key: int | None = None,
+) -> None:
+    """A new test run over the cases that a dataset has now.
+
+    Raises:
+        DatasetEmpty: it has no test cases.
+    """
     connection.execute(
         sa.insert(test_run).values(
             id=new_id,
@@ -40,12 +125,17 @@ def create(connection: sa.Connection, of: Project, draft: RunDraft, new_id: str,
             description=draft.description,
             flavor=draft.flavor,
             created_at=to_micros(now),
+            suite_key=suite_key,
+            template_id=draft.template_id,
+            template_version_id=draft.template_version_id,
+            environment=draft.environment,
+            parameters=draft.parameters,
         )
     )
     members = (
         sa.select(test_run.c.key, test_case.c.key)
         .join_from(test_run, test_case, test_run.c.dataset_key == test_case.c.dataset_key)
-        .where(test_run.c.id == new_id)
+        .where(test_run.c.id == new_id, test_case.c.deleted_at.is_(None))
     )
     taken = connection.execute(sa.insert(test_run_case).from_select(["test_run_key", "test_case_key"], members))
     if not taken.rowcount:
@@ -54,101 +144,133 @@ def create(connection: sa.Connection, of: Project, draft: RunDraft, new_id: str,
         )
 
 
-def cases(connection: sa.Connection, run_id: str) -> tuple[DatasetCase, ...]:
-    """The cases of a test run, in the order they were added to its dataset."""
+def cases(
+    connection: sa.Connection, run_id: str, offset: int = 0, limit: int = test_cases.CASES_LIMIT
+) -> tuple[DatasetCase, ...]:
+    """The cases of a test run, in the order of its dataset."""
     members = (
         sa.select(test_run_case.c.test_case_key)
         .join(test_run, test_run_case.c.test_run_key == test_run.c.key)
         .where(test_run.c.id == run_id)
     )
-    return datasets.cases_where(connection, test_case.c.key.in_(members))
+    return test_cases.cases_where(connection, test_case.c.key.in_(members), offset, limit)
 
 
-def get(connection: sa.Connection, of: Project, run_id: str) -> RunState | None:
-    """Where a test run stands."""
-    row = connection.execute(
-        sa.select(test_run, dataset.c.id.label("dataset_id"), dataset.c.name.label("dataset_name"))
-        .join(dataset, test_run.c.dataset_key == dataset.c.key)
-        .where(test_run.c.project_key == of.key, test_run.c.id == run_id)
-    ).one_or_none()
+def runs(connection: sa.Connection, of: Project, offset: int, limit: int) -> tuple[RunInfo, ...]:
+    """The test runs of a project, newest first."""
+    rows = connection.execute(_runs(of).order_by(test_run.c.key.desc()).offset(offset).limit(limit))
+    return tuple(_info(connection, of, row) for row in rows.mappings())
+
+
+def info(connection: sa.Connection, of: Project, run_id: str) -> RunInfo:
+    """One test run.
+
+    Raises:
+        RunNotFound: there is none of that id.
+    """
+    row = connection.execute(_runs(of).where(test_run.c.id == run_id)).mappings().one_or_none()
     if row is None:
-        return None
-    in_run = sa.select(sa.func.count()).where(test_run_case.c.test_run_key == row.key)
-    case_count = connection.scalar(in_run) or 0
-    is_of_run = sa.and_(record.c.project_key == of.key, record.c.test_run_id == run_id)
-    return RunState(
-        id=row.id,
-        name=row.name,
-        description=row.description,
-        flavor=row.flavor,
-        dataset_id=row.dataset_id,
-        dataset_name=row.dataset_name,
-        created_at=from_micros(row.created_at),
-        cases=case_count,
-        finished=_finished(connection, row.key, is_of_run, case_count),
-        records=connection.scalar(sa.select(sa.func.count()).select_from(record).where(is_of_run)) or 0,
-        scores=_scores(connection, is_of_run),
+        raise RunNotFound(f"no test run {run_id!r} in project {of.name!r}")
+    return _info(connection, of, row)
+
+
+def get(connection: sa.Connection, of: Project, run_id: str) -> RunState:
+    """Where a test run stands.
+
+    Raises:
+        RunNotFound: there is none of that id.
+    """
+    found = info(connection, of, run_id)
+    calls = calls_of_run(connection, of, run_id)
+    return RunState(info=found, records=len(calls), summary=summarize(results_of(calls)))
+
+
+def results(connection: sa.Connection, of: Project, run_id: str) -> tuple[RunInfo, tuple[Result, ...]]:
+    """A run, and what each of its cases came to.
+
+    Raises:
+        RunNotFound: there is none of that id.
+    """
+    return info(connection, of, run_id), results_of(calls_of_run(connection, of, run_id))
+
+
+def tried_cases(
+    connection: sa.Connection, of: Project, run_id: str, offset: int, limit: int
+) -> tuple[DatasetKind, tuple[TriedCase, ...]]:
+    """The kind of a run, and some of its cases, each with its calls.
+
+    Raises:
+        RunNotFound: there is none of that id.
+    """
+    kind = info(connection, of, run_id).kind
+    found = cases(connection, run_id, offset, limit)
+    by_case: dict[str | None, list[RunCall]] = {}
+    for call in calls_of_run(connection, of, run_id, [case.id for case in found]):
+        by_case.setdefault(call.result.test_case_id, []).append(call)
+    return kind, tuple(TriedCase(case=case, calls=tuple(by_case.get(case.id, ()))) for case in found)
+
+
+def _runs(of: Project) -> sa.Select[*tuple[object, ...]]:
+    return (
+        sa.select(
+            *test_run.c,
+            dataset.c.id.label("dataset_id"),
+            sa.func.coalesce(dataset.c.deleted_name, dataset.c.name).label("dataset_name"),
+            dataset.c.kind,
+            test_suite.c.id.label("suite_id"),
+            suite_job.c.state.label("execution"),
+            suite_job.c.error.label("execution_error"),
+        )
+        .join_from(test_run, dataset, test_run.c.dataset_key == dataset.c.key)
+        .outerjoin(test_suite, test_run.c.suite_key == test_suite.c.key)
+        .outerjoin(suite_job, test_run.c.key == suite_job.c.test_run_key)
+        .where(test_run.c.project_key == of.key)
     )
 
 
-def _finished(connection: sa.Connection, run_key: int, is_of_run: sa.ColumnElement[bool], case_count: int) -> int:
-    """How many cases have a call that ended.
+def _info(connection: sa.Connection, of: Project, row: sa.RowMapping) -> RunInfo:
+    in_run = sa.select(sa.func.count()).where(test_run_case.c.test_run_key == row["key"])
+    case_count = connection.scalar(in_run) or 0
+    given = {field.name: row[field.name] for field in attrs.fields(RunInfo) if field.name in row}
+    return RunInfo(
+        **{
+            **given,
+            "created_at": from_micros(row["created_at"]),
+            "cases": case_count,
+            "finished": _finished(connection, of, row, case_count),
+        }
+    )
+
+
+def _finished(connection: sa.Connection, of: Project, row: sa.RowMapping, case_count: int) -> int:
+    """How many cases have a call that ended, or a trace.
 
     A record that names no case counts as one: the clients of Freeplay 0.1.6 know the run alone.
     """
+    has_ended = sa.and_(
+        record.c.project_key == of.key, record.c.test_run_id == row["id"], record.c.ended_at.is_not(None)
+    )
+    is_traced = sa.and_(trace.c.project_key == of.key, trace.c.test_run_id == row["id"])
+    tried = sa.union(
+        sa.select(record.c.test_case_id).where(has_ended), sa.select(trace.c.test_case_id).where(is_traced)
+    ).subquery()
     named = connection.scalar(
-        sa.select(sa.func.count(test_case.c.key.distinct()))
-        .select_from(record)
-        .join(test_case, test_case.c.id == record.c.test_case_id)
+        sa.select(sa.func.count())
+        .select_from(tried)
+        .join(test_case, test_case.c.id == tried.c.test_case_id)
         .join(test_run_case, test_run_case.c.test_case_key == test_case.c.key)
-        .where(is_of_run, record.c.ended_at.is_not(None), test_run_case.c.test_run_key == run_key)
+        .where(test_run_case.c.test_run_key == row["key"])
     )
     unnamed = connection.scalar(
-        sa.select(sa.func.count())
-        .select_from(record)
-        .where(is_of_run, record.c.ended_at.is_not(None), record.c.test_case_id.is_(None))
+        sa.select(sa.func.count()).select_from(record).where(has_ended, record.c.test_case_id.is_(None))
     )
     return min(case_count, (named or 0) + (unnamed or 0))
 
 
-def _scores(connection: sa.Connection, is_of_run: sa.ColumnElement[bool]) -> dict[str, dict[str, int]]:
-    """How often each score has each value, where the last word on a record counts."""
-    place = sa.func.row_number().over(
-        partition_by=(score.c.record_id, score.c.name), order_by=(score.c.made_at.desc(), score.c.amendment_id.desc())
-    )
-    said = (
-        sa.select(score.c.name, score.c.value, place.label("place"))
-        .join_from(
-            record,
-            score,
-            sa.and_(score.c.project_key == record.c.project_key, score.c.record_id == record.c.record_id),
-        )
-        .where(is_of_run)
-        .subquery()
-    )
-    rows = connection.execute(
-        sa.select(said.c.name, said.c.value, sa.func.count())
-        .where(said.c.place == 1)
-        .group_by(said.c.name, said.c.value)
-        .order_by(said.c.name, sa.func.count().desc(), said.c.value)
-        .limit(VALUES_LIMIT)
-    )
-    counts: dict[str, dict[str, int]] = {}
-    for name, value, count in rows:
-        by_value = counts.setdefault(name, {})
-        key = _word(value)
-        by_value[key] = by_value.get(key, 0) + count
-    return counts
-
-
-def _word(value: str) -> str:
-    """A score's value as text: text as it is, everything else as JSON."""
-    said: JsonValue = from_wire(value, object)
-    return said if isinstance(said, str) else value
-
-
 class TestRuns(Part):
     """Test runs."""
+
+    __test__ = False  # not one of pytest's
 
     def create(self, project: Project, draft: RunDraft) -> NewRun:
         """A new test run over the cases that its dataset has now.
@@ -158,10 +280,36 @@ class TestRuns(Part):
             StoreUnavailable: it could not be stored now.
         """
         new_id, now = self._access.clock.new_id(), self._access.clock.now()
-        self._access.change(lambda connection: create(connection, project, draft, new_id, now))
+        kind = self._access.change(lambda connection: create(connection, project, draft, new_id, now))
         # read by a reader: unpacking a large dataset would keep the writer from taking records
-        return NewRun(id=new_id, cases=self._access.ask(cases, new_id))
+        return NewRun(id=new_id, kind=kind, cases=self._access.ask(cases, new_id))
 
-    def get(self, project_id: str, run_id: str) -> RunState | None:
-        """Where a test run stands."""
-        return self._access.ask_of(project_id, get, None, run_id)
+    def page(self, project: Project, offset: int, limit: int) -> tuple[RunInfo, ...]:
+        """The test runs of a project, newest first."""
+        return self._access.ask(runs, project, offset, limit)
+
+    def get(self, project: Project, run_id: str) -> RunState:
+        """Where a test run stands.
+
+        Raises:
+            RunNotFound: there is none of that id.
+        """
+        return self._access.ask(get, project, run_id)
+
+    def results(self, project: Project, run_ids: Sequence[str]) -> tuple[tuple[RunInfo, tuple[Result, ...]], ...]:
+        """Runs, and what each of their cases came to, in one snapshot.
+
+        Raises:
+            RunNotFound: there is none of one of the ids.
+        """
+        return self._access.ask(lambda connection: tuple(results(connection, project, run_id) for run_id in run_ids))
+
+    def cases(
+        self, project: Project, run_id: str, offset: int, limit: int
+    ) -> tuple[DatasetKind, tuple[TriedCase, ...]]:
+        """The kind of a run, and some of its cases, each with its calls.
+
+        Raises:
+            RunNotFound: there is none of that id.
+        """
+        return self._access.ask(tried_cases, project, run_id, offset, limit)

@@ -10,10 +10,11 @@ import msgspec
 
 from freeplay_like.core.records import Amendment, Outcome, Record
 from freeplay_like.core.templates import PromptTemplate
-from freeplay_like.core.wire import JsonObject
+from freeplay_like.core.wire import JsonObject, JsonValue
 
-Scope = Literal["ingest", "read", "prompts", "admin"]
-"""What an API key may do in its project: send records, read them, write prompts, make keys."""
+Scope = Literal["ingest", "read", "prompts", "deploy", "admin"]
+"""What an API key may do in its project: send records, read them, write prompts, move protected environments, make
+keys."""
 
 FIRST_LINES_LIMIT = 240
 """The most characters of a question or an answer that a row of a list carries."""
@@ -21,12 +22,16 @@ FIRST_LINES_LIMIT = 240
 
 @attrs.frozen(kw_only=True)
 class Project:
-    """A project. `key` is the store's own number for it, `id` the one the world uses."""
+    """A project. `key` is the store's own number for it, `id` the one the world uses.
+
+    `retention_days` is how long its records are kept, None for ever.
+    """
 
     key: int
     id: str
     name: str
     created_at: datetime
+    retention_days: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -35,7 +40,8 @@ class CallRow:
 
     `seq` counts the records of this store in the order they arrived; it is what lists are ordered and resumed by.
     `template_version` is the label that people read. `first_user` and `first_answer` hold the beginning of the
-    last question and of its answer, at most `FIRST_LINES_LIMIT` characters.
+    last question and of its answer, at most `FIRST_LINES_LIMIT` characters. `cost_nano_usd` is in
+    billionths of a dollar, None where it is not known.
     """
 
     seq: int
@@ -62,6 +68,7 @@ class CallRow:
     error_type: str | None
     test_run_id: str | None
     test_case_id: str | None
+    cost_nano_usd: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -81,11 +88,15 @@ class CallFilter:
 
 @attrs.frozen(kw_only=True)
 class CallPage:
-    """A page of the list, newest first. `older` and `newer` are cursors to hand back, None at either end."""
+    """A page of the list, newest first. `older` and `newer` are cursors to hand back, None at either end.
+
+    `is_partial`: looking took too long, and stopped early; the cursor goes on from there.
+    """
 
     rows: tuple[CallRow, ...]
     older: str | None
     newer: str | None
+    is_partial: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -110,11 +121,16 @@ class SentRecord:
 
 @attrs.frozen(kw_only=True)
 class SessionTotals:
-    """Sums over the calls of a session. A sum leaves out what a provider did not say."""
+    """Sums over the calls of a session. A sum leaves out what a provider did not say.
+
+    `cost_nano_usd` is that of the `priced_calls`, those whose price is known.
+    """
 
     calls: int
     input_tokens: int
     output_tokens: int
+    priced_calls: int
+    cost_nano_usd: int
 
 
 @attrs.frozen(kw_only=True)
@@ -163,6 +179,7 @@ class TemplateSummary:
     name: str
     created_at: datetime
     versions: tuple[VersionSummary, ...]
+    description: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -238,7 +255,7 @@ class IncomingAmendment:
 class Batch:
     """Records, and what was said of records, that came together.
 
-    Each batch gets its own answer, so two of the same content are not equal.
+    Each batch gets its own answer, so two of the same content are not equal. `api_key_id` is the key they came with.
     """
 
     project_key: int
@@ -246,17 +263,19 @@ class Batch:
     amendments: tuple[IncomingAmendment, ...] = ()
     received_at: datetime
     sender: Sender | None = None
+    api_key_id: str | None = None
+    size_bytes: int = attrs.field(init=False)
+    """How much JSON waits."""
+
+    @size_bytes.default
+    def _size_bytes(self) -> int:
+        records = sum(len(incoming.body) for incoming in self.records)
+        return records + sum(len(incoming.body) for incoming in self.amendments)
 
     @property
     def count(self) -> int:
         """How many things there are to store."""
         return len(self.records) + len(self.amendments)
-
-    @property
-    def size_bytes(self) -> int:
-        """How much JSON waits."""
-        records = sum(len(incoming.body) for incoming in self.records)
-        return records + sum(len(incoming.body) for incoming in self.amendments)
 
 
 @attrs.frozen(kw_only=True)
@@ -310,11 +329,16 @@ class NameTaken(Conflict):
     """There is a project, or in this project a dataset, of that name already."""
 
 
+DatasetKind = Literal["prompt", "agent"]
+"""What the cases of a dataset are for: a prompt's variables, or an agent's input and output."""
+
+
 @attrs.frozen(kw_only=True)
 class DatasetDraft:
     """A dataset that is to be made. `input_names` and `media_input_names` declare the variables of its cases."""
 
     name: str
+    kind: DatasetKind = "prompt"
     description: str = ""
     input_names: tuple[str, ...] = ()
     media_input_names: tuple[str, ...] = ()
@@ -323,16 +347,18 @@ class DatasetDraft:
 
 @attrs.frozen(kw_only=True)
 class Dataset:
-    """A dataset, without its test cases."""
+    """A dataset, without its test cases; `cases` is how many it has."""
 
     key: int
     id: str
     name: str
+    kind: DatasetKind
     description: str
     input_names: tuple[str, ...]
     media_input_names: tuple[str, ...]
     support_history: bool
     created_at: datetime
+    cases: int
 
 
 @attrs.frozen(kw_only=True)
@@ -340,7 +366,8 @@ class CaseContent:
     """A test case: what goes in, and what is expected to come out.
 
     `output` is the expectation as text, `output_message` as a message; `media_inputs` are by placeholder
-    `{"type": "base64", "data", "content_type"}` or `{"type": "url", "url"}`.
+    `{"type": "base64", "data", "content_type"}` or `{"type": "url", "url"}`. A case for an agent has any JSON in
+    `inputs["input"]`, and in `agent_output` what is expected of the agent, where that is no text.
     """
 
     inputs: JsonObject = attrs.field(factory=dict)
@@ -349,50 +376,40 @@ class CaseContent:
     history: tuple[JsonObject, ...] | None = None
     metadata: JsonObject | None = None
     media_inputs: JsonObject | None = None
+    agent_output: JsonValue = None
 
 
 @attrs.frozen(kw_only=True)
 class DatasetCase:
-    """A test case as it is stored."""
+    """A test case as it is stored. `source_record_id` is the recorded call it was made from."""
 
     id: str
     content: CaseContent
+    source_record_id: str | None = None
 
 
 @attrs.frozen(kw_only=True)
 class RunDraft:
-    """A test run that is to be made, over the cases its dataset has now."""
+    """A test run that is to be made, over the cases its dataset has now.
+
+    `template_id` and `template_version_id` say which version is tried, `environment` how it was found, `parameters`
+    what is set over its own.
+    """
 
     dataset_name: str
     name: str | None = None
     description: str = ""
     flavor: str | None = None
+    template_id: str | None = None
+    template_version_id: str | None = None
+    environment: str | None = None
+    parameters: JsonObject = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)
 class NewRun:
-    """A test run that was just made, and its cases."""
+    """A test run that was just made, and its cases, of the kind of its dataset."""
 
     id: str
+    kind: DatasetKind
     cases: tuple[DatasetCase, ...]
-
-
-@attrs.frozen(kw_only=True)
-class RunState:
-    """Where a test run stands.
-
-    `finished` counts the cases whose call has ended, however it ended. `scores` counts, by score and then by value,
-    the calls that last got this value from a client.
-    """
-
-    id: str
-    name: str
-    description: str
-    flavor: str | None
-    dataset_id: str
-    dataset_name: str
-    created_at: datetime
-    cases: int
-    finished: int
-    records: int
-    scores: dict[str, dict[str, int]]

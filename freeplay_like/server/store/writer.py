@@ -17,6 +17,7 @@ from typing import Final, TypeAlias, TypeVar
 import attrs
 import sqlalchemy as sa
 
+from freeplay_like.server.store.figures import Times
 from freeplay_like.server.store.views import Batch, StoreBusy, StoreResult, StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -27,10 +28,16 @@ GROUP_RECORDS: Final = 2_000
 """About the most records of one transaction."""
 PENDING_LIMIT_BYTES: Final = 64 * 1024 * 1024
 """The most that may wait to be written; more is refused, to be sent again later."""
+CROWD: Final = 16
+"""So many batches in one group say that many clients send at once."""
+GATHER_S: Final = 0.003
+"""How long a group waits for more of them then: they share what a transaction costs, however little is in it."""
 IDLE_S: Final = 0.05
 """How long nothing must have come before the thread turns to its background work."""
-BACKGROUND_SHARE: Final = 0.2
-"""The part of its time that the thread gives to background work when it is never idle."""
+BACKGROUND_SHARE: Final = 0.1
+"""The part of its time that the thread gives to background work while more batches come than one at a time."""
+SPARE_SHARE: Final = 0.5
+"""The same while they come one at a time."""
 
 Settled: TypeAlias = tuple[Batch, StoreResult | StoreUnavailable]
 SaveBatches: TypeAlias = Callable[[sa.Connection, Sequence[Batch]], Sequence[StoreResult]]
@@ -58,16 +65,24 @@ class Writer:
         self.on_settled: Callable[[Sequence[Settled]], None] = lambda settled: None
         self.commits = 0
         self.failures = 0
+        self.commit_times = Times()
         self._queue: queue.SimpleQueue[Batch | _Job] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._pending_bytes = 0
         self._is_closed = False
         self._is_done = False
         self._is_failing = False
+        self._is_crowded = False
+        self._is_alone = True
         self._has_background = True
         self._background_due_at = 0.0
         self._thread = threading.Thread(target=self._loop, name="freeplay-like-writer", daemon=True)
         self._thread.start()
+
+    @property
+    def pending_bytes(self) -> int:
+        """How much JSON waits to be written."""
+        return self._pending_bytes
 
     def submit(self, batch: Batch) -> None:
         """Queue a batch; `on_settled` tells what became of it.
@@ -129,32 +144,41 @@ class Writer:
 
     def _loop(self) -> None:
         held: _Job | None = None
+        pause_s = IDLE_S
         while not self._is_done:
             try:
-                item = held or self._queue.get(timeout=IDLE_S if self._has_background else None)
+                item = held or self._queue.get(timeout=pause_s if self._has_background else None)
             except queue.Empty:
                 self._do_background()
+                pause_s = 0.0  # still idle: what is left is done at once
                 continue
-            held = None
+            held, pause_s = None, IDLE_S
             if isinstance(item, _Job):
                 item.run()
+                self._has_background = True  # it may have stored records
             else:
                 group, held = self._gather(item)
                 self._settle(group)
 
     def _gather(self, first: Batch) -> tuple[list[Batch], _Job | None]:
-        """The batches that wait now, up to a limit, and the job that stood behind them, if one did."""
+        """The batches that are stored together, and the job that stood behind them, if one did."""
         group, size = [first], first.count
-        while size < GROUP_RECORDS:
+        if self._is_crowded and size < GROUP_RECORDS:
+            time.sleep(GATHER_S)  # and not in the queue, where each of them would wake this thread
+        job: _Job | None = None
+        while size < GROUP_RECORDS and job is None:
             try:
                 item = self._queue.get_nowait()
             except queue.Empty:
                 break
             if isinstance(item, _Job):
-                return group, item
-            group.append(item)
-            size += item.count
-        return group, None
+                job = item
+            else:
+                group.append(item)
+                size += item.count
+        self._is_crowded = len(group) >= CROWD
+        self._is_alone = len(group) == 1
+        return group, job
 
     def _settle(self, group: list[Batch]) -> None:
         results = self._commit(group)
@@ -173,6 +197,7 @@ class Writer:
             logger.exception("those who wait for %d stored batches could not be told", len(settled))
 
     def _commit(self, group: Sequence[Batch]) -> Sequence[StoreResult | StoreUnavailable]:
+        began = time.monotonic()
         try:
             with self._engine.begin() as connection:
                 results = self._save(connection, group)
@@ -183,6 +208,7 @@ class Writer:
             logger.exception("a group of %d batches cannot be stored together; trying each part alone", len(group))
             return [self._one_by_one(batch) for batch in group]
         self.commits += 1
+        self.commit_times.add(time.monotonic() - began)
         self._is_failing = False
         return results
 
@@ -216,7 +242,8 @@ class Writer:
             self._has_background = False  # the next commit asks for it again: no loop of failures
             logger.exception("background work of the store failed")
         ended = time.monotonic()
-        self._background_due_at = ended + (ended - began) * (1 / BACKGROUND_SHARE - 1)
+        share = SPARE_SHARE if self._is_alone else BACKGROUND_SHARE
+        self._background_due_at = ended + (ended - began) * (1 / share - 1)
 
     def _unavailable(self, exc: sa.exc.OperationalError) -> StoreUnavailable:
         self.failures += 1

@@ -81,10 +81,12 @@ def test_the_rate_of_a_stream_counts_from_its_first_chunk(record: Record, rate: 
     assert formats.output_tokens_per_s(record) == rate
 
 
-def test_a_killed_process_and_a_cut_stream_are_told_apart() -> None:
-    killed = formats.explanation_of(RECORD)
+def test_a_killed_process_a_cut_stream_and_an_answer_to_come_are_told_apart() -> None:
+    killed = formats.explanation_of(attrs.evolve(RECORD, choices=(Choice(text="half"),)))
+    waiting = formats.explanation_of(RECORD)
     cut = formats.explanation_of(attrs.evolve(RECORD, ended_at=NOW))
-    assert "process ended" in killed
+    assert "process ended before the call did" in killed
+    assert "still to come" in waiting
     assert "without saying" in cut
 
 
@@ -111,3 +113,20 @@ def test_json_that_nests_too_deep_to_read_is_not_indented(opening: bytes) -> Non
     assert formats.indented(shallow).count(b"\n") > 50
     assert formats.indented(deep) == deep
     assert formats.indented(b'{"text":"' + b"[" * 800 + b'"}').count(b"\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("nano_usd", "words"),
+    [
+        (None, formats.MISSING),
+        (0, "$0"),
+        (1, "$0.0000000010"),
+        (3_500_000, "$0.0035"),
+        (99_600_000, "$0.100"),
+        (123_400_000, "$0.12"),
+        (12_304_000_000, "$12.30"),
+        (1_234_567_000_000_000, "$1,234,567.00"),
+    ],
+)
+def test_sums_of_money_keep_cents_or_two_digits(nano_usd: int | None, words: str) -> None:
+    assert formats.dollars(nano_usd) == words

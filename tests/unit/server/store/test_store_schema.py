@@ -84,7 +84,7 @@ def test_the_first_release_of_the_tables_is_brought_up_to_date_with_what_it_hold
     assert (stored.row.seq, stored.row.test_run_id, stored.amendments) == (1, None, ())
     (project,) = store.projects.all()
     dataset = store.datasets.create(project, DatasetDraft(name="made after"))
-    assert store.datasets.page("p", 0, 10) == (dataset,)
+    assert store.datasets.page(project, None, 0, 10) == (dataset,)
     store.close()
 
 

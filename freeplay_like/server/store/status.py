@@ -1,0 +1,99 @@
+"""How the store is: how far behind what follows the commits is, who delivers, what the files take."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import attrs
+import sqlalchemy as sa
+
+from freeplay_like.server.store.access import Access, Part
+from freeplay_like.server.store.record_tables import record, sender
+from freeplay_like.server.store.sqlite_files import FileSizes, file_sizes
+from freeplay_like.server.store.tables import from_micros, store_state, to_micros
+
+SENDER_AGE: Final = timedelta(hours=1)
+"""How long ago a sender may have been heard of to be counted."""
+CURSORS: Final = ("derived_seq", "indexed_seq")
+"""The numbers up to which something follows the records, as `store_state` names them."""
+
+
+@attrs.frozen(kw_only=True)
+class Lag:
+    """How far something is behind the records. `waiting_s` is how long the first one that is missing has waited."""
+
+    cursor: str
+    records: int
+    waiting_s: float
+
+
+@attrs.frozen(kw_only=True)
+class Senders:
+    """The processes that delivered lately. `oldest_unsent_s` is the age of the oldest record one of them still has."""
+
+    count: int
+    dropped: int
+    spooled_bytes: int
+    oldest_unsent_s: float
+
+
+@attrs.frozen(kw_only=True)
+class StoreStatus:
+    """How the store is at one moment."""
+
+    newest_seq: int
+    lags: tuple[Lag, ...]
+    senders: Senders
+    files: FileSizes
+
+
+def status(connection: sa.Connection, path: Path, now: datetime) -> StoreStatus:
+    """How the store is."""
+    newest = connection.scalar(sa.select(sa.func.max(record.c.seq))) or 0
+    rows = connection.execute(
+        sa.select(store_state.c.name, store_state.c.value).where(store_state.c.name.in_(CURSORS))
+    ).all()
+    return StoreStatus(
+        newest_seq=newest,
+        lags=tuple(_lag(connection, name, value, newest, now) for name, value in sorted(rows)),
+        senders=_senders(connection, now),
+        files=file_sizes(connection, path),
+    )
+
+
+def _lag(connection: sa.Connection, cursor: str, value: int, newest: int, now: datetime) -> Lag:
+    first = connection.scalar(
+        sa.select(record.c.received_at).where(record.c.seq > value).order_by(record.c.seq).limit(1)
+    )
+    waiting_s = 0.0 if first is None else max(0.0, (now - from_micros(first)).total_seconds())
+    return Lag(cursor=cursor, records=max(0, newest - value), waiting_s=waiting_s)
+
+
+def _senders(connection: sa.Connection, now: datetime) -> Senders:
+    # as floats: what senders say of themselves adds up to more than a database's whole numbers can be
+    sums = (sa.func.sum(sa.cast(column, sa.Double)) for column in (sender.c.dropped, sender.c.spooled_bytes))
+    count, oldest, dropped, spooled = connection.execute(
+        sa.select(sa.func.count(), sa.func.min(sender.c.oldest_unsent_at), *sums).where(
+            sender.c.seen_at > to_micros(now - SENDER_AGE)
+        )
+    ).one()
+    return Senders(
+        count=count,
+        dropped=int(dropped or 0),
+        spooled_bytes=int(spooled or 0),
+        oldest_unsent_s=0.0 if oldest is None else max(0.0, (now - from_micros(oldest)).total_seconds()),
+    )
+
+
+class Status(Part):
+    """Tells how the store is."""
+
+    def __init__(self, access: Access, path: Path) -> None:
+        super().__init__(access)
+        self._path = path
+
+    def now(self) -> StoreStatus:
+        """How the store is at this moment."""
+        return self._access.ask(status, self._path, self._access.clock.now())

@@ -1,0 +1,118 @@
+"""The one thread that writes: what waits together is committed together, in the order it came."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from freeplay_like.server.store import sqlite
+from freeplay_like.server.store.views import Batch, StoreBusy, StoreResult, StoreUnavailable
+from freeplay_like.server.store.writer import CROWD, PENDING_LIMIT_BYTES, Settled, Writer
+
+WAIT_S = 20
+
+
+class Saved:
+    """Stands for the store: notes what was saved in one transaction, and what was settled."""
+
+    def __init__(self) -> None:
+        self.groups: list[list[Batch]] = []
+        self.settled: list[Settled] = []
+        self._changed = threading.Condition()
+
+    def save(self, connection: sa.Connection, batches: Sequence[Batch]) -> list[StoreResult]:
+        self.groups.append(list(batches))
+        return [StoreResult(stored=1)] * len(batches)
+
+    def note(self, settled: Sequence[Settled]) -> None:
+        with self._changed:
+            self.settled += settled
+            self._changed.notify_all()
+
+    def wait_for(self, count: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.settled) >= count, WAIT_S)
+
+
+@pytest.fixture
+def saved() -> Saved:
+    return Saved()
+
+
+@pytest.fixture
+def writer(tmp_path: Path, saved: Saved) -> Iterator[Writer]:
+    made = Writer(sqlite.open_engine(tmp_path / "x.db", is_writer=True), saved.save, lambda connection: False)
+    made.on_settled = saved.note
+    yield made
+    made.close()
+
+
+def a_batch() -> Batch:
+    return Batch(project_key=1, received_at=datetime.now(UTC))
+
+
+class Held:
+    """Keeps the writer busy until it is let go."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._go = threading.Event()
+        self.done = writer.enqueue(lambda connection: self._go.wait(WAIT_S))
+
+    def let_go(self) -> None:
+        self._go.set()
+
+
+def test_what_waited_together_is_stored_in_one_transaction(writer: Writer, saved: Saved) -> None:
+    held, batches = Held(writer), [a_batch() for _ in range(5)]
+    for batch in batches:
+        writer.submit(batch)
+    held.let_go()
+    saved.wait_for(5)
+    assert saved.groups == [batches]
+    assert [batch for batch, _ in saved.settled] == batches
+
+
+def test_a_job_runs_between_the_batches_it_came_between(writer: Writer, saved: Saved) -> None:
+    held, before, after = Held(writer), a_batch(), a_batch()
+    writer.submit(before)
+    seen = writer.enqueue(lambda connection: len(saved.groups))
+    writer.submit(after)
+    held.let_go()
+    assert seen.result(WAIT_S) == 1
+    saved.wait_for(2)
+    assert saved.groups == [[before], [after]]
+
+
+def test_after_a_crowd_nothing_is_lost_and_nothing_waits_for_ever(writer: Writer, saved: Saved) -> None:
+    held = Held(writer)
+    for _ in range(CROWD):
+        writer.submit(a_batch())
+    held.let_go()
+    saved.wait_for(CROWD)
+    alone = a_batch()
+    writer.submit(alone)
+    job = writer.enqueue(lambda connection: "done")
+    assert job.result(WAIT_S) == "done"
+    assert saved.groups[-1] == [alone]
+
+
+def test_more_than_may_wait_is_refused(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Batch, "size_bytes", property(lambda batch: PENDING_LIMIT_BYTES))
+    held = Held(writer)
+    writer.submit(a_batch())
+    with pytest.raises(StoreBusy, match="send again later"):
+        writer.submit(a_batch())
+    held.let_go()
+
+
+def test_a_closed_writer_has_written_what_it_took_and_takes_no_more(writer: Writer, saved: Saved) -> None:
+    writer.submit(a_batch())
+    writer.close()
+    assert len(saved.settled) == 1
+    with pytest.raises(StoreUnavailable, match="closed"):
+        writer.submit(a_batch())
