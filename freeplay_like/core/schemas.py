@@ -18,7 +18,7 @@ from freeplay_like.core.fences import json_text
 from freeplay_like.core.json_schema import MAX_PROBLEMS, check_schema, problems_of
 from freeplay_like.core.partial_json import partial_json
 from freeplay_like.core.strict_schema import WRAPPED, rooted, strict, without_added_nulls
-from freeplay_like.core.wire import JsonObject, JsonValue, WireError, from_wire, to_wire
+from freeplay_like.core.wire import JsonObject, JsonValue, WireError, from_wire, prepare, to_wire
 from freeplay_like.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -166,6 +166,8 @@ def _name(kind: object) -> str:
 
 
 def _msgspec_maker(kind: object, described: JsonObject) -> Callable[[JsonValue, str], object]:
+    prepare(kind)
+
     def make(value: JsonValue, at: str) -> object:
         try:
             made: object = msgspec.convert(value, kind)

@@ -7,8 +7,10 @@ older reader takes a newer writer's records), and a wrong type is named by its p
 from __future__ import annotations
 
 import json
+import os
+import threading
 from collections.abc import Mapping
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar, cast
 
 import msgspec
 
@@ -25,6 +27,16 @@ T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder()
 _decoders: dict[type, msgspec.json.Decoder[object]] = {}
+_making = threading.RLock()
+
+
+def _after_fork() -> None:
+    """A thread that held the lock is not there in the child."""
+    global _making
+    _making = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class WireError(ValueError):
@@ -60,17 +72,34 @@ def to_wire(value: object) -> bytes:
         return msgspec.json.encode(_mended(value), enc_hook=repr)
 
 
+def decoder_of(kind: type[T]) -> msgspec.json.Decoder[T]:
+    """The one decoder of a type, made when it is first asked for, by one thread at a time.
+
+    msgspec (0.22) notes what it finds out about an attrs class at the class itself, and before it is all there: a
+    thread that decodes the same class meanwhile reads an empty place, and the process dies. Once a decoder of a class
+    is made, all is there, for every use of the class.
+    """
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        with _making:
+            decoder = _decoders.setdefault(kind, msgspec.json.Decoder(kind))
+    return cast("msgspec.json.Decoder[T]", decoder)
+
+
+def prepare(kind: object) -> None:
+    """Have msgspec find out all about a type, for uses of it that are no decoder of ours; see `decoder_of`."""
+    with _making:
+        msgspec.json.Decoder(kind)
+
+
 def from_wire(data: bytes | str, kind: type[T]) -> T:
     """One value of `kind` (an attrs class, or a plain JSON type).
 
     Raises:
         WireError: not JSON, too deeply nested, or not of that shape; names the field.
     """
-    decoder = _decoders.get(kind)
-    if decoder is None:
-        decoder = _decoders.setdefault(kind, msgspec.json.Decoder(kind))
     try:
-        return decoder.decode(data)  # type: ignore[return-value]
+        return decoder_of(kind).decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as exc:
         raise WireError(str(exc) or type(exc).__name__) from exc
 

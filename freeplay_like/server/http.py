@@ -35,6 +35,8 @@ SECURITY_HEADERS: Final[tuple[tuple[bytes, bytes], ...]] = (
     (b"x-frame-options", b"DENY"),
 )
 
+_GOOD_LIMIT: Final = 64
+"""How many good Host headers are remembered as they came."""
 _LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -138,18 +140,24 @@ class HostList:
     def __init__(self, names: Iterable[str], *, is_remote: bool) -> None:
         self._names = _LOOPBACK_NAMES | {name.lower() for name in names}
         self._is_remote = is_remote
+        self._good: set[bytes] = set()
 
     def problem(self, headers: RawHeaders) -> str | None:
         """Why a request for this host is not answered, None where it is."""
-        name = _host_name(headers)
+        host = next((value for name, value in headers if name == b"host"), b"")
+        if host in self._good:
+            return None
+        name = _host_name(host)
         if name in self._names or (self._is_remote and _is_address(name)):
+            if len(self._good) < _GOOD_LIMIT:
+                self._good.add(host)
             return None
         return f"this server does not answer to the host name {name!r}; start it with --url to give it that name"
 
 
-def _host_name(headers: RawHeaders) -> str:
-    """The name in the Host header, without its port, in lower case; empty where there is none."""
-    host = next((value for name, value in headers if name == b"host"), b"").decode("latin-1").lower()
+def _host_name(header: bytes) -> str:
+    """The name in a Host header, without its port, in lower case."""
+    host = header.decode("latin-1").lower()
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0]

@@ -73,6 +73,9 @@ class DeadlineProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _taken: _Exchange | None = None
     """The request whose body is being read, where it goes the short way."""
+    _idle_timer: asyncio.TimerHandle | None = None
+    _idle_since: float | None = None
+    """When the last answer went out the short way, by the loop's clock; None once more came."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -87,11 +90,14 @@ class DeadlineProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._clear_deadline()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Read what came, and see what is still missing."""
         was_in_body = self._is_in_body
+        self._idle_since = None
         super().data_received(data)
         if self.transport.is_closing():
             self._clear_deadline()
@@ -175,7 +181,25 @@ class DeadlineProtocol(HttpToolsProtocol):
         self.transport.write(b"".join((*head, answer.body)))
         if not exchange.keep_alive:
             self.transport.close()
-        self.on_response_complete()
+        if self.pipeline or self.flow.read_paused or self.transport.is_closing():
+            self.on_response_complete()
+            return
+        # uvicorn's own way sets a timer with every answer, and takes it back with every request
+        self.server_state.total_requests += 1
+        self._idle_since = self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._end_if_idle)
+
+    def _end_if_idle(self) -> None:
+        """Close the connection if nothing came for as long as it may be kept; else look again when that may be."""
+        self._idle_timer = None
+        if self._idle_since is None:
+            return  # a request is on its way, and its answer sets the timer again
+        left_s = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self._idle_timer = self.loop.call_later(left_s, self._end_if_idle)
+        else:
+            self.timeout_keep_alive_handler()
 
     def _refuse(self, status: int, message: str) -> None:
         body = to_wire({"message": message})

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import uuid
-from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -121,20 +122,22 @@ def test_a_run_of_a_killed_server_goes_on_and_asks_no_answered_case_again(
     own_backend: BackendProcess, simulator: Simulator
 ) -> None:
     connected(own_backend, simulator)
-    suite = a_suite(own_backend, 24, model="sim:echo,first_delay_ms=100")
+    suite = a_suite(own_backend, 24)
+    simulator.enqueue(*["echo"] * 6, *["hang"] * 4)
     run_id = executed(own_backend, suite)
-    until(lambda: results(own_backend, suite, run_id)["finished_test_cases"] >= 6, PATIENCE_S, "the first answers")
+    simulator.wait_for_requests(10, PATIENCE_S)
+    assert results(own_backend, suite, run_id)["finished_test_cases"] == 6
     own_backend.kill()
     own_backend.start()
-    before = {case["test_case_id"] for case in tried(own_backend, run_id) if case["records"]}
     end = ended(own_backend, suite, run_id)
-    assert (end["status"], end["finished_test_cases"]) == ("complete", 24)
-    ends = [Counter(record["outcome"] for record in case["records"]) for case in tried(own_backend, run_id)]
-    assert [found["complete"] for found in ends] == [1] * 24, "every case has one answer"
-    broken_off = sum(found["interrupted"] for found in ends)
-    assert 6 <= len(before) < 24
-    assert 1 <= broken_off <= 4, "what was under way when the server died has its record too"
-    assert 24 <= len(simulator.requests) <= 24 + broken_off
+    assert (end["status"], end["finished_test_cases"], len(simulator.requests)) == ("complete", 24, 28)
+
+    def outcomes() -> list[list[str]]:
+        return [sorted(record["outcome"] for record in case["records"]) for case in tried(own_backend, run_id)]
+
+    broken_off = ["complete", "interrupted"]  # what was under way when the server died has its record too
+    until(lambda: outcomes().count(broken_off) == 4, PATIENCE_S, "the records of the calls of the dead server")
+    assert outcomes().count(["complete"]) == 20, "every case has one answer"
 
 
 def test_a_server_that_is_stopped_leaves_its_run_to_the_next_one(
@@ -287,6 +290,29 @@ def test_another_address_clears_the_secret(own_backend: BackendProcess, simulato
     assert ask(own_backend, "PUT", "providers/openai_chat", given).json()["has_secret"] is True
     cleared = ask(own_backend, "PUT", "providers/openai_chat", {**given, "secret": None}).json()
     assert cleared["has_secret"] is False
+
+
+def test_a_provider_cannot_send_the_server_elsewhere(own_backend: BackendProcess, simulator: Simulator) -> None:
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(307)
+            self.send_header("location", f"{simulator.openai_base}/chat/completions")
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing is printed."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        base_url = f"http://127.0.0.1:{server.server_port}/v1"
+        ask(own_backend, "PUT", "providers/openai_chat", {"base_url": base_url, "secret": SECRET})
+        suite = a_suite(own_backend, 1)
+        end = ended(own_backend, suite, executed(own_backend, suite))
+        server.shutdown()
+    assert end["results"]["outcomes"] == {"error": 1}
+    assert simulator.requests == []
 
 
 @pytest.mark.parametrize(

@@ -333,7 +333,7 @@ def test_recorded_calls_become_test_cases_once(backend: BackendProcess) -> None:
     assert (refused.status_code, "for agents" in refused.json()["message"]) == (400, True)
 
 
-def test_a_suite_starts_runs_for_clients_and_executes_none(backend: BackendProcess) -> None:
+def test_a_suite_without_a_template_starts_runs_for_clients_and_executes_none(backend: BackendProcess) -> None:
     name, dataset_id = a_dataset(backend, *CASES)
     body = {"name": f"suite {name}", "test_list_id": dataset_id, "thresholds": {"good": 0.5}}
     made = request(backend, "POST", "test-suites", body)
@@ -348,7 +348,7 @@ def test_a_suite_starts_runs_for_clients_and_executes_none(backend: BackendProce
     cases = request(backend, "GET", f"{suite}/runs/{run_id}/test-cases?page_size=1").json()
     assert (len(cases["data"]), cases["pagination"]["has_next"], cases["data"][0]["output"]) == (1, True, "a1")
     refused = request(backend, "POST", f"{suite}/runs/execute", {})
-    assert (refused.status_code, "freeplay-like test run" in refused.json()["message"]) == (409, True)
+    assert (refused.status_code, "run() in the place of execute()" in refused.json()["message"]) == (409, True)
     in_use = request(backend, "DELETE", f"prompt-datasets/{dataset_id}")
     assert in_use.status_code == 409
     assert request(backend, "DELETE", suite).status_code == 200

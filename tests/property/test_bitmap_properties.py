@@ -26,6 +26,21 @@ def test_a_set_survives_packing(members: set[int]) -> None:
     assert list(bitmaps.members_down(mask)) == sorted(members, reverse=True)
 
 
+@given(sets, sets)
+def test_members_are_put_into_a_packed_set(first: set[int], second: set[int]) -> None:
+    grown = bitmaps.with_members(bitmaps.pack(bitmaps.mask_of(first)), second)
+    assert bitmaps.unpack(grown) == bitmaps.mask_of(first | second)
+
+
+@given(st.lists(st.integers(0, BLOCK - 1), unique=True, max_size=60).map(sorted), st.integers(1, 9))
+def test_a_set_that_grows_at_its_end_takes_no_more_room_than_its_bits(members: list[int], step: int) -> None:
+    packed = bitmaps.pack(0)
+    for begin in range(0, len(members), step):
+        packed = bitmaps.with_members(packed, members[begin : begin + step])
+    assert bitmaps.unpack(packed) == bitmaps.mask_of(members)
+    assert len(packed) <= 1 + (max(members, default=-1) + 8) // 8
+
+
 @given(columns, st.integers(-1, NUMBER_LIMIT) | st.integers(-1, 41), st.sampled_from(["eq", "lt", "gt", "lte", "gte"]))
 def test_a_column_compares_like_its_numbers(values: dict[int, int], number: int, op: Comparison) -> None:
     column = Column.unpack(Column.of(values.items()).pack())

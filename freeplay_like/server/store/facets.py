@@ -100,18 +100,15 @@ def kept_metadata(metadata: JsonObject) -> str | None:
     """
     if not metadata:
         return None
-    if len(metadata) <= METADATA_KEYS and all(
-        isinstance(value, str) and len(value) <= VALUE_LIMIT and 0 < len(key) <= METADATA_KEY_LIMIT
-        for key, value in metadata.items()
-    ):
-        return to_wire(metadata).decode()  # nothing of it has to be put otherwise, as is the rule
     kept: dict[str, str | list[str]] = {}
     for key, value in metadata.items():
         if len(kept) == METADATA_KEYS:
             break
         if not 0 < len(key) <= METADATA_KEY_LIMIT:
             continue
-        if isinstance(value, (str, int, float)):
+        if isinstance(value, str):
+            kept[key] = value if len(value) <= VALUE_LIMIT else facet_value(value)
+        elif isinstance(value, (int, float)):
             kept[key] = _text(value)
         elif isinstance(value, (list, tuple)):
             texts = [_text(each) for each in value[:METADATA_VALUES] if isinstance(each, (str, int, float))]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -89,3 +91,34 @@ def test_a_wrong_type_is_named_by_its_path() -> None:
     data = b'{"record_id":"r","project_id":"p","started_at":"2026-01-01T00:00:00Z","usage":{"input_tokens":"3"}}'
     with pytest.raises(WireError, match=r"\$\.usage\.input_tokens"):
         from_wire(data, Record)
+
+
+RACE = """
+import sys, threading
+import attrs
+from freeplay_like.core.wire import from_wire
+sys.setswitchinterval(1e-6)
+
+def race(number):
+    inner = attrs.make_class(f"Inner{number}", {f"field{i}": attrs.field(type=int) for i in range(40)}, frozen=True)
+    outer = attrs.make_class(f"Outer{number}", {"inner": attrs.field(type=inner)}, frozen=True)
+    fields = ",".join(f'"field{i}":{i}' for i in range(40))
+    data = ('{"inner":{%s}}' % fields).encode()
+    barrier, values = threading.Barrier(4), []
+    def read():
+        barrier.wait()
+        values.append(from_wire(data, outer).inner.field39)
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+    assert values == [39] * 4, values
+
+for number in range(100):
+    race(number)
+"""
+
+
+def test_threads_that_first_read_a_class_at_once_all_get_it() -> None:
+    """msgspec by itself ends the process then."""
+    done = subprocess.run([sys.executable, "-c", RACE], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -23,7 +23,7 @@ from freeplay_like.server.outbound import AddressRefused, check_base_url, check_
         "100.100.100.200",
         "192.0.0.192",
         "168.63.129.16",
-        "0.0.0.0",
+        "0.0.0.0",  # noqa: S104
         "::",
         "224.0.0.1",
     ],

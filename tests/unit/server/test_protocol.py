@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import functools
+from collections.abc import AsyncIterator, Callable
 from typing import TypeAlias
 
 import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from freeplay_like.server.protocol import DeadlineProtocol
+from freeplay_like.server.protocol import DIRECT_KEY, Answer, DeadlineProtocol, Direct, Headers
 
 Ends: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -41,10 +42,37 @@ async def is_closed(reader: asyncio.StreamReader) -> bool:
         return True
 
 
+class Echo:
+    """Answers every request the short way with its body; while `is_held`, once it is let go."""
+
+    def __init__(self) -> None:
+        self.is_held = False
+        self.held = asyncio.Event()
+        self.let_go: Callable[[], None] = lambda: None
+
+    def is_for(self, path: str) -> bool:
+        return path == "/"
+
+    def take(self, path: str, headers: Headers, body: bytes, respond: Callable[[Answer], None]) -> None:
+        self.let_go = functools.partial(respond, Answer(200, body))
+        if self.is_held:
+            self.held.set()
+        else:
+            self.let_go()
+
+
 @contextlib.asynccontextmanager
-async def connected(*, head_s: float = LONG_S, body_s: float = LONG_S) -> AsyncIterator[tuple[Ends, DeadlineProtocol]]:
+async def connected(
+    *, head_s: float = LONG_S, body_s: float = LONG_S, keep_alive_s: float = LONG_S, direct: Direct | None = None
+) -> AsyncIterator[tuple[Ends, DeadlineProtocol]]:
     """A connection to a server with these deadlines, and the server's end of it."""
-    config = uvicorn.Config(application, lifespan="off", log_config=None, access_log=False)  # type: ignore[arg-type]
+    config = uvicorn.Config(
+        application,  # type: ignore[arg-type]
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=keep_alive_s,  # type: ignore[arg-type]  asyncio takes parts of seconds too
+    )
     config.load()
     made: asyncio.Future[DeadlineProtocol] = asyncio.get_running_loop().create_future()
 
@@ -53,7 +81,7 @@ async def connected(*, head_s: float = LONG_S, body_s: float = LONG_S) -> AsyncI
         body_deadline_s = body_s
 
     def make() -> Impatient:
-        protocol = Impatient(config=config, server_state=ServerState(), app_state={})
+        protocol = Impatient(config=config, server_state=ServerState(), app_state={DIRECT_KEY: direct})
         made.set_result(protocol)
         return protocol
 
@@ -102,6 +130,32 @@ async def test_pieces_that_come_in_time_make_a_request() -> None:
             await writer.drain()
         assert await answered(reader) == b"body"
         assert protocol._deadline is None, "nothing is waited for between requests"
+
+
+async def test_a_connection_that_was_answered_the_short_way_is_closed_once_it_is_idle_for_long() -> None:
+    async with connected(direct=Echo(), keep_alive_s=0.3) as ((reader, writer), protocol):
+        for _ in range(3):
+            writer.write(HEAD + b"\r\nbody")
+            assert await answered(reader) == b"body"
+        timer = protocol._idle_timer
+        assert timer is not None
+        assert not timer.cancelled(), "one timer does for all answers"
+        assert await is_closed(reader)
+
+
+async def test_a_connection_whose_request_is_being_answered_is_not_idle() -> None:
+    echo = Echo()
+    async with connected(direct=echo, keep_alive_s=0.05) as ((reader, writer), protocol):
+        writer.write(HEAD + b"\r\nbody")
+        assert await answered(reader) == b"body"
+        echo.is_held = True
+        writer.write(HEAD + b"\r\nbody")
+        await asyncio.wait_for(echo.held.wait(), LONG_S)
+        protocol._end_if_idle()
+        assert not protocol.transport.is_closing()
+        echo.let_go()
+        assert await answered(reader) == b"body"
+        assert await is_closed(reader), "and afterwards it can be idle again"
 
 
 async def test_a_request_in_one_piece_sets_no_timer() -> None:

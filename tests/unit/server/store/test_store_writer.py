@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from freeplay_like.core.records import Amendment
 from freeplay_like.server.store import sqlite
-from freeplay_like.server.store.views import Batch, StoreBusy, StoreResult, StoreUnavailable
+from freeplay_like.server.store.views import Batch, IncomingAmendment, StoreBusy, StoreResult, StoreUnavailable
 from freeplay_like.server.store.writer import CROWD, PENDING_LIMIT_BYTES, Settled, Writer
 
 WAIT_S = 20
@@ -101,12 +102,14 @@ def test_after_a_crowd_nothing_is_lost_and_nothing_waits_for_ever(writer: Writer
     assert saved.groups[-1] == [alone]
 
 
-def test_more_than_may_wait_is_refused(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Batch, "size_bytes", property(lambda batch: PENDING_LIMIT_BYTES))
+def test_more_than_may_wait_is_refused(writer: Writer) -> None:
+    now = datetime.now(UTC)
+    said = Amendment(amendment_id="a", record_id="r", project_id="p", made_at=now)
+    large = IncomingAmendment(index=0, amendment=said, body=bytes(PENDING_LIMIT_BYTES))
     held = Held(writer)
-    writer.submit(a_batch())
+    writer.submit(Batch(project_key=1, amendments=(large,), received_at=now))
     with pytest.raises(StoreBusy, match="send again later"):
-        writer.submit(a_batch())
+        writer.submit(Batch(project_key=1, amendments=(large,), received_at=now))
     held.let_go()
 
 
