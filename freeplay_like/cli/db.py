@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from freeplay_like.cli.data_folder import alone, existing_database, make_folder
 from freeplay_like.errors import ConfigurationError
 from freeplay_like.server.store import schema, sqlite, sqlite_files
-from freeplay_like.server.store.record_tables import record
+from freeplay_like.server.store.records.tables import record
 from freeplay_like.server.store.sqlite_files import DatabaseDamaged
 from freeplay_like.server.store.store import DATABASE_NAME
 from freeplay_like.server.store.tables import metadata

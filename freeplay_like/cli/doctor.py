@@ -70,7 +70,7 @@ def _patient(data: Path | None, project: str | None, api_base: str | None, api_k
         yield Patient(api_base=api_base, api_key=api_key)
         return
     from freeplay_like.cli.demo_backend import DemoBackend
-    from freeplay_like.server.store.keys import parse_key
+    from freeplay_like.server.store.accounts.keys import parse_key
 
     with local(data, project) as here:
         store = here.store

@@ -82,7 +82,7 @@ def _parts(here: Place, file_format: str, query: Sequence[tuple[str, str]]) -> I
     if isinstance(here, Remote):
         return _from_server(here, [("format", file_format), *query])
     from freeplay_like.server.exports import FILE_FORMATS, file_of, writer_for
-    from freeplay_like.server.store.filter_json import from_query
+    from freeplay_like.server.store.derived.filter_json import from_query
 
     writer = writer_for(next(each for each in FILE_FORMATS if each == file_format))
     return file_of(writer, here.store.exports.calls(here.project, from_query(query)))

@@ -18,7 +18,7 @@ from freeplay_like.core.wire import WireError, from_wire
 from freeplay_like.errors import ConfigurationError
 from freeplay_like.prompts.folder import FolderPrompts
 from freeplay_like.server.state import Settings
-from freeplay_like.server.store.prompts import Draft, check_name
+from freeplay_like.server.store.prompts.templates import Draft, check_name
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import Project
 

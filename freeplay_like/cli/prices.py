@@ -25,7 +25,7 @@ from freeplay_like.server.api.models import (
     price_to_wire,
     repriced_to_wire,
 )
-from freeplay_like.server.store.priced import RepriceFilter
+from freeplay_like.server.store.pricing.priced import RepriceFilter
 
 _JSON = click.option("--json", "is_json", is_flag=True, help="Print JSON, an object a line.")
 _DAY = click.DateTime(["%Y-%m-%d"])

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from freeplay_like.server import http
 from freeplay_like.server.state import Settings, State
-from freeplay_like.server.store.people import SESSION_AGE
+from freeplay_like.server.store.accounts.people import SESSION_AGE
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import ApiKey, Project
 from freeplay_like.server.store.views import Scope as KeyScope

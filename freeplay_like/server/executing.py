@@ -16,8 +16,8 @@ from freeplay_like.clock import SystemClock
 from freeplay_like.core.answer_checks import ANSWER_CHECKS
 from freeplay_like.errors import FreeplayError
 from freeplay_like.server.state import State
-from freeplay_like.server.store.executions import LEASE, Job, JobEnd
 from freeplay_like.server.store.store import Store
+from freeplay_like.server.store.trials.executions import LEASE, Job, JobEnd
 from freeplay_like.server.store.views import Conflict, DatasetCase, NotFound, Refused, StoreUnavailable
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import msgspec
 
 from freeplay_like.core.records import Amendment, Record
 from freeplay_like.core.wire import from_wire, to_wire
-from freeplay_like.server.store.exports import ExportedCall
+from freeplay_like.server.store.records.exports import ExportedCall
 from freeplay_like.server.store.views import Refused
 
 FileFormat = Literal["jsonl", "csv", "parquet"]

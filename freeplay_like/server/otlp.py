@@ -27,7 +27,7 @@ from freeplay_like.server.spans.calls import Reading, reading_of
 from freeplay_like.server.spans.span import NAME_LIMIT, Span
 from freeplay_like.server.spans.unkept import count_json, count_protobuf_logs, count_protobuf_metrics
 from freeplay_like.server.state import State
-from freeplay_like.server.store.spans import SpanDraft
+from freeplay_like.server.store.records.spans import SpanDraft
 from freeplay_like.server.store.views import ApiKey, Project, StoreBusy, StoreUnavailable
 
 T = TypeVar("T")

@@ -27,9 +27,9 @@ from freeplay_like.recording.base import FlushReport
 from freeplay_like.recording.redaction import Redactor
 from freeplay_like.recording.troubles import Troubles
 from freeplay_like.server.outbound import check_host
-from freeplay_like.server.store.executions import LEASE
-from freeplay_like.server.store.providers import NotConnected, ProviderConnection
+from freeplay_like.server.store.accounts.providers import NotConnected, ProviderConnection
 from freeplay_like.server.store.store import Store
+from freeplay_like.server.store.trials.executions import LEASE
 from freeplay_like.server.store.views import Batch, Incoming, IncomingAmendment, Project, StoreUnavailable
 from freeplay_like.session.client import Freeplay
 from freeplay_like.session.streams import CompletionStream

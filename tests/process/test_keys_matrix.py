@@ -16,7 +16,7 @@ import requests
 from freeplay_like.cli.data_folder import open_store
 from freeplay_like.cli.keys import SCOPES
 from freeplay_like.server.api import OPERATIONS
-from freeplay_like.server.store.keys import ALL_SCOPES, parse_key
+from freeplay_like.server.store.accounts.keys import ALL_SCOPES, parse_key
 from freeplay_like.server.store.views import Scope
 from support.backend import CLI, BackendProcess
 from support.waiting import until

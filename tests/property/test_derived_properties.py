@@ -19,10 +19,10 @@ from freeplay_like.core.histogram import RELATIVE_ERROR
 from freeplay_like.core.messages import Message
 from freeplay_like.core.records import Amendment, ErrorInfo, Record, TemplateRef
 from freeplay_like.core.wire import to_wire
-from freeplay_like.server.store import following
-from freeplay_like.server.store.charts import ChartAsk, span_of
-from freeplay_like.server.store.filters import EVERYTHING, AllOf, AnyOf, Filter, Not, all_of, term
-from freeplay_like.server.store.record_tables import record, record_body
+from freeplay_like.server.store.derived import following
+from freeplay_like.server.store.derived.charts import ChartAsk, span_of
+from freeplay_like.server.store.derived.filters import EVERYTHING, AllOf, AnyOf, Filter, Not, all_of, term
+from freeplay_like.server.store.records.tables import record, record_body
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import Batch, Incoming, IncomingAmendment
 from support.plain_calls import PlainCall, counts, holds, number, rank

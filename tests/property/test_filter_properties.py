@@ -8,8 +8,19 @@ from datetime import UTC, datetime
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from freeplay_like.server.store import filter_json, filter_text
-from freeplay_like.server.store.filters import OPS, AllOf, AnyOf, BadFilter, Filter, Not, Term, check_size, plain, term
+from freeplay_like.server.store.derived import filter_json, filter_text
+from freeplay_like.server.store.derived.filters import (
+    OPS,
+    AllOf,
+    AnyOf,
+    BadFilter,
+    Filter,
+    Not,
+    Term,
+    check_size,
+    plain,
+    term,
+)
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20)
 tricky = st.sampled_from(["OR", "-x", "a:b", '"', "\\", "*", ">1", "~", "a b", "(", "1..2", "..", "metadata.x", "'"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from freeplay_like.server.store.words import LONGEST, Question, folded, words_of
+from freeplay_like.server.store.derived.words import LONGEST, Question, folded, words_of
 
 texts = st.text("abA ßK1-_.,\n東京塔ไทยक्षé́é한글", max_size=60) | st.text(max_size=60)
 longs = st.text("ab1", min_size=LONGEST, max_size=3 * LONGEST)

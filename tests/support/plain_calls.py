@@ -12,7 +12,7 @@ from datetime import datetime
 import attrs
 
 from freeplay_like.core.records import Amendment, Record
-from freeplay_like.server.store.filters import AllOf, AnyOf, Filter, Not, Term
+from freeplay_like.server.store.derived.filters import AllOf, AnyOf, Filter, Not, Term
 
 
 @attrs.define

@@ -21,7 +21,7 @@ from freeplay_like.server.api.dataset_forms import (
 )
 from freeplay_like.server.api.datasets import LISTED
 from freeplay_like.server.api.operations import PAGE, PROJECT, Ask, operation
-from freeplay_like.server.store.test_cases import CaseDraft
+from freeplay_like.server.store.trials.test_cases import CaseDraft
 
 _DATASETS: Final = f"{PROJECT}/agent-datasets"
 _DATASET: Final = f"{_DATASETS}/{{dataset_id}}"

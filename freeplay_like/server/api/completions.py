@@ -14,10 +14,10 @@ from freeplay_like.core.records import Amendment, Feedback, Record, TemplateRef
 from freeplay_like.core.wire import to_wire
 from freeplay_like.server.api.operations import PROJECT, Ask, operation
 from freeplay_like.server.checks import check_amendment, check_depth, check_record, check_uuid
-from freeplay_like.server.foreign_bodies import Messages, NewCompletion, Scores, Value
-from freeplay_like.server.foreign_messages import messages_of
-from freeplay_like.server.foreign_records import Around, answered, is_waiting, record_of, split_answer
-from freeplay_like.server.store.completions import Known
+from freeplay_like.server.foreign.bodies import Messages, NewCompletion, Scores, Value
+from freeplay_like.server.foreign.messages import messages_of
+from freeplay_like.server.foreign.records import Around, answered, is_waiting, record_of, split_answer
+from freeplay_like.server.store.records.completions import Known
 from freeplay_like.server.store.views import (
     Batch,
     Incoming,

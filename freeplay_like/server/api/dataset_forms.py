@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from freeplay_like.core.wire import JsonObject, JsonValue, to_wire
 from freeplay_like.server.checks import is_name, said_of_name
-from freeplay_like.server.store.datasets import DatasetChange
+from freeplay_like.server.store.trials.datasets import DatasetChange
 from freeplay_like.server.store.views import CaseContent, Dataset, DatasetCase, DatasetDraft, DatasetKind
 
 T = TypeVar("T")

@@ -32,7 +32,7 @@ from freeplay_like.server.api.dataset_forms import (
 )
 from freeplay_like.server.api.operations import PAGE, PROJECT, Ask, Query, operation
 from freeplay_like.server.auth import require_scope
-from freeplay_like.server.store.test_cases import CaseDraft
+from freeplay_like.server.store.trials.test_cases import CaseDraft
 
 _DATASETS: Final = f"{PROJECT}/prompt-datasets"
 _DATASET: Final = f"{_DATASETS}/{{dataset_id}}"

@@ -9,7 +9,7 @@ import msgspec
 from starlette.exceptions import HTTPException
 
 from freeplay_like.server.api.operations import PROJECT, Ask, operation
-from freeplay_like.server.store.deletion import DeletionReport
+from freeplay_like.server.store.removal.deletion import DeletionReport
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 _SessionId = Annotated[str, msgspec.Meta(min_length=1, max_length=1_000)]

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from freeplay_like.core.wire import JsonObject
 from freeplay_like.server.api.operations import PAGE, Ask, operation
 from freeplay_like.server.api.prompt_bodies import EnvironmentName, environment_names
-from freeplay_like.server.store.prompt_views import LATEST, Environment, LatestIsNewest, MayNotDeploy, Mover
+from freeplay_like.server.store.prompts.views import LATEST, Environment, LatestIsNewest, MayNotDeploy, Mover
 
 B = TypeVar("B")
 

@@ -9,7 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from freeplay_like.server.api.operations import PROJECT, Ask, Query, operation
 from freeplay_like.server.exports import FILE_FORMATS, FileFormat, file_of, writer_for
-from freeplay_like.server.store.filter_json import from_query
+from freeplay_like.server.store.derived.filter_json import from_query
 
 _QUERY: Final = (
     Query("format", "The form of the file.", {"type": "string", "enum": list(FILE_FORMATS), "default": "jsonl"}),

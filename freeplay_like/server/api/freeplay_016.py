@@ -21,10 +21,10 @@ from freeplay_like.server.api.completions import CompletionAnswer, keep, sdk_of
 from freeplay_like.server.api.operations import Ask, operation
 from freeplay_like.server.auth import require_scope
 from freeplay_like.server.checks import check_depth
-from freeplay_like.server.foreign_bodies import EpochSeconds, Text
-from freeplay_like.server.foreign_messages import messages_of
-from freeplay_like.server.foreign_records import choice_of, moment_of, outcome_of
-from freeplay_like.server.store.completions import KnownVersion
+from freeplay_like.server.foreign.bodies import EpochSeconds, Text
+from freeplay_like.server.foreign.messages import messages_of
+from freeplay_like.server.foreign.records import choice_of, moment_of, outcome_of
+from freeplay_like.server.store.records.completions import KnownVersion
 from freeplay_like.server.store.views import Refused, RunDraft
 
 _PROJECT: Final = "/api/projects/{project_id}"

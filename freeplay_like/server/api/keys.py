@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from freeplay_like.core.wire import JsonObject
 from freeplay_like.server.api.operations import PROJECT, Ask, operation
 from freeplay_like.server.checks import NAME_LIMIT, is_name, said_of_name
-from freeplay_like.server.store.keys import KnownKey, parse_key
+from freeplay_like.server.store.accounts.keys import KnownKey, parse_key
 from freeplay_like.server.store.views import Scope
 
 _KEYS: Final = f"{PROJECT}/api-keys"

@@ -15,8 +15,8 @@ from starlette.responses import Response
 from freeplay_like.core.rates import Bucket, Rate, Rates
 from freeplay_like.server.api.operations import PROJECT, Ask, Query, operation
 from freeplay_like.server.checks import NAME_LIMIT, is_name, said_of_name
-from freeplay_like.server.store.priced import Derivation, Repriced, RepriceFilter
-from freeplay_like.server.store.team_prices import ALWAYS, TeamPrice, TeamPriceDraft
+from freeplay_like.server.store.pricing.priced import Derivation, Repriced, RepriceFilter
+from freeplay_like.server.store.pricing.team_prices import ALWAYS, TeamPrice, TeamPriceDraft
 from freeplay_like.server.store.views import NotFound, Refused
 
 REPRICE_S: Final = 1.0

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from freeplay_like.core.wire import JsonObject
 from freeplay_like.server.api.operations import PROJECT, Ask, operation
 from freeplay_like.server.checks import NAME_LIMIT, is_name, said_of_name
-from freeplay_like.server.store.deletion import DeletionReport
+from freeplay_like.server.store.removal.deletion import DeletionReport
 from freeplay_like.server.store.views import Project
 
 RETENTION_LIMIT_DAYS: Final = 36_500

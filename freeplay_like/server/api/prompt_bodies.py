@@ -13,7 +13,7 @@ from freeplay_like.core.template_wire import freeplay_tools
 from freeplay_like.core.templates import PromptTemplate
 from freeplay_like.core.wire import JsonObject
 from freeplay_like.server.checks import check_depth
-from freeplay_like.server.store.prompt_views import LATEST, Draft, Move, VersionRef, check_name
+from freeplay_like.server.store.prompts.views import LATEST, Draft, Move, VersionRef, check_name
 from freeplay_like.server.store.views import TemplateSummary, TemplateVersion, VersionSummary
 
 ENVIRONMENT_LIMIT: Final = 100

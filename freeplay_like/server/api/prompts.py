@@ -27,7 +27,7 @@ from freeplay_like.server.api.prompt_bodies import (
     template_wire,
 )
 from freeplay_like.server.http import json_response
-from freeplay_like.server.store.prompt_views import LATEST, Draft, check_name
+from freeplay_like.server.store.prompts.views import LATEST, Draft, check_name
 from freeplay_like.server.store.views import TemplateVersion
 
 _TEMPLATES: Final = f"{PROJECT}/prompt-templates"

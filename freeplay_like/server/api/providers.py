@@ -13,7 +13,7 @@ from freeplay_like.core.wire import JsonObject
 from freeplay_like.server.api.dataset_forms import Done
 from freeplay_like.server.api.operations import PROJECT, Ask, operation
 from freeplay_like.server.outbound import check_base_url
-from freeplay_like.server.store.providers import ConnectionDraft, ProviderConnection
+from freeplay_like.server.store.accounts.providers import ConnectionDraft, ProviderConnection
 
 _PROVIDERS: Final = f"{PROJECT}/providers"
 _PROVIDER: Final = f"{_PROVIDERS}/{{flavor}}"

@@ -10,8 +10,8 @@ import attrs
 from freeplay_like.core.run_results import CaseChange, Comparison, Result, RunSummary, ScoreChange, Spread
 from freeplay_like.core.wire import JsonObject
 from freeplay_like.server.api.dataset_forms import agent_input, agent_output, as_text
-from freeplay_like.server.store.run_results import RunCall
-from freeplay_like.server.store.test_runs import RunInfo, RunState, TriedCase
+from freeplay_like.server.store.trials.run_results import RunCall
+from freeplay_like.server.store.trials.test_runs import RunInfo, RunState, TriedCase
 from freeplay_like.server.store.views import DatasetCase, DatasetKind
 
 _NANO: Final = 1e9

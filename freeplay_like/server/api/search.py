@@ -10,8 +10,8 @@ from freeplay_like.core.wire import JsonObject, JsonValue
 from freeplay_like.server.api.operations import PAGE, PROJECT, Ask, Query, operation
 from freeplay_like.server.api.sessions import completion_to_wire, sessions_to_wire
 from freeplay_like.server.api.traces import trace_to_wire
-from freeplay_like.server.store import filter_json
-from freeplay_like.server.store.finding import FoundCall
+from freeplay_like.server.store.derived import filter_json
+from freeplay_like.server.store.derived.finding import FoundCall
 
 _CHILDREN: Final = Query(
     "include_children",

@@ -15,11 +15,11 @@ from freeplay_like.core.wire import JsonObject, from_wire, to_wire
 from freeplay_like.server.api.completions import THUMB, with_amendments
 from freeplay_like.server.api.operations import PROJECT, Ask, Query, operation
 from freeplay_like.server.api.traces import Metadata, metadata_of
-from freeplay_like.server.foreign_bodies import Value
+from freeplay_like.server.foreign.bodies import Value
 from freeplay_like.server.http import PageOf, query_number
-from freeplay_like.server.store.filters import BadFilter, Filter, all_of, any_of, check_size, term
-from freeplay_like.server.store.session_metadata import SessionNotFound
-from freeplay_like.server.store.sessions import SessionRow
+from freeplay_like.server.store.derived.filters import BadFilter, Filter, all_of, any_of, check_size, term
+from freeplay_like.server.store.derived.sessions import SessionRow
+from freeplay_like.server.store.records.session_metadata import SessionNotFound
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import Project, Refused, SentRecord, SentSession
 

@@ -11,11 +11,11 @@ import attrs
 from freeplay_like.core.wire import JsonObject, JsonValue
 from freeplay_like.server.api.operations import PROJECT, Ask, Query, operation
 from freeplay_like.server.http import query_number
-from freeplay_like.server.store import filter_json
-from freeplay_like.server.store.charts import Chart, ChartAsk, ChartPoint, Quantiles, Series, span_of
-from freeplay_like.server.store.counting import Summary
-from freeplay_like.server.store.filters import BadFilter, Filter, all_of, any_of, find_field, term
-from freeplay_like.server.store.rollups import DAY_S, HOUR_S
+from freeplay_like.server.store.derived import filter_json
+from freeplay_like.server.store.derived.charts import Chart, ChartAsk, ChartPoint, Quantiles, Series, span_of
+from freeplay_like.server.store.derived.counting import Summary
+from freeplay_like.server.store.derived.filters import BadFilter, Filter, all_of, any_of, find_field, term
+from freeplay_like.server.store.derived.rollups import DAY_S, HOUR_S
 from freeplay_like.server.store.views import Refused
 
 FACETS: Final = (

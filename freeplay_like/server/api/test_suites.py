@@ -15,8 +15,8 @@ from freeplay_like.server.api.operations import PAGE, PROJECT, Ask, operation
 from freeplay_like.server.api.run_forms import case_to_wire, statistics_of, status_of, summary_to_wire
 from freeplay_like.server.auth import require_scope
 from freeplay_like.server.checks import is_name, said_of_name
-from freeplay_like.server.store.test_runs import RunInfo
-from freeplay_like.server.store.test_suites import SuiteDraft, SuiteRunDraft, TestSuite
+from freeplay_like.server.store.trials.test_runs import RunInfo
+from freeplay_like.server.store.trials.test_suites import SuiteDraft, SuiteRunDraft, TestSuite
 
 _SUITES: Final = f"{PROJECT}/test-suites"
 _SUITE: Final = f"{_SUITES}/{{suite_id}}"

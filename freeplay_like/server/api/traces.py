@@ -12,9 +12,9 @@ from freeplay_like.core.wire import JsonObject, JsonValue
 from freeplay_like.server.api.completions import THUMB, feedback_of
 from freeplay_like.server.api.operations import PAGE, PROJECT, Ask, operation
 from freeplay_like.server.checks import as_utc, check_depth, check_uuid, is_name, said_of_name
-from freeplay_like.server.foreign_bodies import Scores, TestRunInfo, Text, Value
-from freeplay_like.server.store.trace_views import Trace, TraceChange
-from freeplay_like.server.store.traces import TraceNotFound
+from freeplay_like.server.foreign.bodies import Scores, TestRunInfo, Text, Value
+from freeplay_like.server.store.records.trace_views import Trace, TraceChange
+from freeplay_like.server.store.records.traces import TraceNotFound
 from freeplay_like.server.store.views import Refused
 
 B = TypeVar("B")

@@ -8,8 +8,8 @@ from freeplay_like.server.pages.addresses import filter_from
 from freeplay_like.server.pages.context import CallsContext
 from freeplay_like.server.pages.page import PageProblem, project_of
 from freeplay_like.server.state import State
-from freeplay_like.server.store.filter_text import as_filter
-from freeplay_like.server.store.filters import BadFilter
+from freeplay_like.server.store.derived.filter_text import as_filter
+from freeplay_like.server.store.derived.filters import BadFilter
 from freeplay_like.server.store.views import CallFilter
 
 ROWS_A_PAGE = 50

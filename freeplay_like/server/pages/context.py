@@ -16,7 +16,7 @@ from freeplay_like.server.pages.addresses import calls_address, tail_address
 from freeplay_like.server.pages.conversation import Prompt, Turn, added_turns, prompt_of
 from freeplay_like.server.pages.formats import pretty
 from freeplay_like.server.pages.timeline import Plot, plot_of
-from freeplay_like.server.store.priced import Derivation
+from freeplay_like.server.store.pricing.priced import Derivation
 from freeplay_like.server.store.views import (
     CallFilter,
     CallPage,

@@ -11,7 +11,7 @@ from freeplay_like.core.chunks import FinishReason, Usage
 from freeplay_like.core.completion import Choice
 from freeplay_like.core.messages import Message
 from freeplay_like.core.wire import JsonObject, JsonValue
-from freeplay_like.server.foreign_messages import messages_of, refusal_of
+from freeplay_like.server.foreign.messages import messages_of, refusal_of
 
 FINISH_REASONS: Final[Mapping[str, FinishReason]] = {
     "stop": "stop",

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from freeplay_like.core.chunks import Usage
 from freeplay_like.core.wire import JsonObject, JsonValue
-from freeplay_like.server.foreign_messages import messages_of
+from freeplay_like.server.foreign.messages import messages_of
 from freeplay_like.server.spans.attributes import Attributes
 from freeplay_like.server.spans.facts import Facts, choices_of, provider_of, usage_of
 from freeplay_like.server.spans.span import Span, SpanEvent

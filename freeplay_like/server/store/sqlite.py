@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite as SQLiteDialect
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from freeplay_like.server.store.words import Piece
+from freeplay_like.server.store.derived.words import Piece
 
 BUSY_TIMEOUT_MS: Final = 10_000
 """How long a statement waits for another process (`init` beside `serve`) to finish its transaction."""

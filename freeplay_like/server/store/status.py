@@ -10,7 +10,7 @@ import attrs
 import sqlalchemy as sa
 
 from freeplay_like.server.store.access import Access, Part
-from freeplay_like.server.store.record_tables import record, sender
+from freeplay_like.server.store.records.tables import record, sender
 from freeplay_like.server.store.sqlite_files import FileSizes, file_sizes
 from freeplay_like.server.store.tables import from_micros, store_state, to_micros
 

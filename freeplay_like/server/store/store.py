@@ -16,35 +16,37 @@ from typing import Final
 import sqlalchemy as sa
 
 from freeplay_like.clock import Clock, SystemClock
-from freeplay_like.server.store import following, saving, schema, sqlite
+from freeplay_like.server.store import schema, sqlite
 from freeplay_like.server.store.access import Access
-from freeplay_like.server.store.completions import Completions
-from freeplay_like.server.store.datasets import Datasets
-from freeplay_like.server.store.deletion import Deletion
+from freeplay_like.server.store.accounts.keys import ApiKeys
+from freeplay_like.server.store.accounts.people import People
+from freeplay_like.server.store.accounts.projects import Projects
+from freeplay_like.server.store.accounts.providers import Providers
+from freeplay_like.server.store.derived import following
+from freeplay_like.server.store.derived.finding import Search
+from freeplay_like.server.store.derived.sessions import Sessions
+from freeplay_like.server.store.derived.statistics import Statistics
 from freeplay_like.server.store.disk import Disk
-from freeplay_like.server.store.environments import Environments
-from freeplay_like.server.store.executions import Executions
-from freeplay_like.server.store.exports import Exports
 from freeplay_like.server.store.figures import Figures, Times
-from freeplay_like.server.store.finding import Search
-from freeplay_like.server.store.keys import ApiKeys
-from freeplay_like.server.store.people import People
-from freeplay_like.server.store.priced import Prices
-from freeplay_like.server.store.prices import Pricer
-from freeplay_like.server.store.projects import Projects
-from freeplay_like.server.store.prompts import Prompts
-from freeplay_like.server.store.providers import Providers
-from freeplay_like.server.store.records import Calls
-from freeplay_like.server.store.session_metadata import SessionMetadata
-from freeplay_like.server.store.sessions import Sessions
-from freeplay_like.server.store.spans import Spans
-from freeplay_like.server.store.statistics import Statistics
+from freeplay_like.server.store.pricing.priced import Prices
+from freeplay_like.server.store.pricing.prices import Pricer
+from freeplay_like.server.store.prompts.environments import Environments
+from freeplay_like.server.store.prompts.templates import Prompts
+from freeplay_like.server.store.records import saving
+from freeplay_like.server.store.records.calls import Calls
+from freeplay_like.server.store.records.completions import Completions
+from freeplay_like.server.store.records.exports import Exports
+from freeplay_like.server.store.records.session_metadata import SessionMetadata
+from freeplay_like.server.store.records.spans import Spans
+from freeplay_like.server.store.records.traces import Traces
+from freeplay_like.server.store.removal.deletion import Deletion
 from freeplay_like.server.store.status import Status
 from freeplay_like.server.store.tables import store_state, to_micros
-from freeplay_like.server.store.test_cases import TestCases
-from freeplay_like.server.store.test_runs import TestRuns
-from freeplay_like.server.store.test_suites import TestSuites
-from freeplay_like.server.store.traces import Traces
+from freeplay_like.server.store.trials.datasets import Datasets
+from freeplay_like.server.store.trials.executions import Executions
+from freeplay_like.server.store.trials.test_cases import TestCases
+from freeplay_like.server.store.trials.test_runs import TestRuns
+from freeplay_like.server.store.trials.test_suites import TestSuites
 from freeplay_like.server.store.views import Batch, StoreResult, StoreUnavailable
 from freeplay_like.server.store.writer import Settled, Writer
 

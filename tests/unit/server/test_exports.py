@@ -15,9 +15,9 @@ from freeplay_like.core.messages import Message
 from freeplay_like.core.records import Amendment, Record, TemplateRef
 from freeplay_like.core.wire import to_wire
 from freeplay_like.server.exports import COLUMNS, FILE_FORMATS, FileFormat, file_of, writer_for
-from freeplay_like.server.store import exports
-from freeplay_like.server.store.exports import ExportedCall
-from freeplay_like.server.store.filter_json import from_query
+from freeplay_like.server.store.derived.filter_json import from_query
+from freeplay_like.server.store.records import exports
+from freeplay_like.server.store.records.exports import ExportedCall
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import Batch, CallFilter, Incoming, Refused
 from support.plain_records import a_record

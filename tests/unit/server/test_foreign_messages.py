@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from freeplay_like.core.messages import Message, ToolCall, message_from
 from freeplay_like.core.wire import from_wire, to_wire
-from freeplay_like.server.foreign_messages import messages_of, refusal_of
+from freeplay_like.server.foreign.messages import messages_of, refusal_of
 
 PNG = "iVBORw0KGgo="
 IMAGE = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}

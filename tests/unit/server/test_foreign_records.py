@@ -12,8 +12,8 @@ from freeplay_like.core.chunks import Usage
 from freeplay_like.core.messages import Message, ToolCall
 from freeplay_like.core.records import Record, TemplateRef
 from freeplay_like.core.wire import WireError, from_wire, to_wire
-from freeplay_like.server.foreign_bodies import NewCompletion
-from freeplay_like.server.foreign_records import Around, answered, is_waiting, record_of, split_answer
+from freeplay_like.server.foreign.bodies import NewCompletion
+from freeplay_like.server.foreign.records import Around, answered, is_waiting, record_of, split_answer
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 AROUND = Around(record_id="r", project_id="p", session_id="s", received_at=NOW)

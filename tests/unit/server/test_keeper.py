@@ -76,7 +76,7 @@ def test_a_chore_that_fails_is_counted_said_once_and_keeps_no_other_from_its_tur
 
 
 def test_what_was_deleted_is_wiped_when_its_time_has_come(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("freeplay_like.server.store.deletion.WIPE_DELAY", timedelta())
+    monkeypatch.setattr("freeplay_like.server.store.removal.deletion.WIPE_DELAY", timedelta())
     monkeypatch.setattr(keeper, "WIPE_EVERY_S", 0.01)
     project = store.projects.create("p")
     record = attrs.evolve(a_record(project.id), session_id="geheimnis-4711")

@@ -12,7 +12,7 @@ from freeplay_like.core.records import Record
 from freeplay_like.core.template_messages import HistorySlot, MediaSlot, TemplateMessage
 from freeplay_like.core.templates import PromptTemplate
 from freeplay_like.core.wire import from_wire, to_wire
-from freeplay_like.server.store.case_sources import case_of
+from freeplay_like.server.store.trials.case_sources import case_of
 from support.plain_records import a_record
 
 SYSTEM = TemplateMessage(role="system", content="Short.")

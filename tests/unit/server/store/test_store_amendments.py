@@ -11,7 +11,8 @@ from freeplay_like.core.chunks import Usage
 from freeplay_like.core.messages import Message
 from freeplay_like.core.records import Amendment, Record
 from freeplay_like.core.wire import from_wire, to_wire
-from freeplay_like.server.store import amendments, records
+from freeplay_like.server.store.records import amendments
+from freeplay_like.server.store.records import calls as records
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import Batch, Incoming, IncomingAmendment, Project, StoreResult
 from support.plain_records import a_record, an_unsettled

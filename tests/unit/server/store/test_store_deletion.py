@@ -13,14 +13,15 @@ from freeplay_like.core.ids import uuid7
 from freeplay_like.core.messages import Message
 from freeplay_like.core.records import Amendment, Record
 from freeplay_like.core.wire import to_wire
-from freeplay_like.server.store import following, sqlite, sqlite_files
-from freeplay_like.server.store.belonging import of_project
-from freeplay_like.server.store.beside import says
-from freeplay_like.server.store.deletion import SLICE_RECORDS, DeletionReport
+from freeplay_like.server.store import sqlite, sqlite_files
+from freeplay_like.server.store.derived import following
+from freeplay_like.server.store.records.trace_views import TraceChange
+from freeplay_like.server.store.removal.belonging import of_project
+from freeplay_like.server.store.removal.beside import says
+from freeplay_like.server.store.removal.deletion import SLICE_RECORDS, DeletionReport
+from freeplay_like.server.store.removal.tombstones import KEPT
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.tables import metadata
-from freeplay_like.server.store.tombstones import KEPT
-from freeplay_like.server.store.trace_views import TraceChange
 from freeplay_like.server.store.views import Batch, CallFilter, Incoming, IncomingAmendment, Project
 from support.plain_records import a_record
 from support.waiting import until
@@ -203,7 +204,7 @@ def test_metadata_are_compared_exactly_but_a_text_stands_for_what_it_writes(
 
 
 def test_test_cases_made_from_deleted_records_go_but_stay_where_their_time_was_over(kept: Store, mine: Project) -> None:
-    from freeplay_like.server.store.dataset_tables import dataset, test_case
+    from freeplay_like.server.store.trials.tables import dataset, test_case
 
     record = a_record(mine.id)
     save(kept, mine, [record])

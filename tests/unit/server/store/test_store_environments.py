@@ -9,8 +9,8 @@ from alembic.config import Config
 
 from freeplay_like.core.templates import PromptTemplate, TemplateMessage
 from freeplay_like.server.store import schema, sqlite
-from freeplay_like.server.store.environments import ENVIRONMENTS_LIMIT
-from freeplay_like.server.store.prompt_views import (
+from freeplay_like.server.store.prompts.environments import ENVIRONMENTS_LIMIT
+from freeplay_like.server.store.prompts.views import (
     Draft,
     EnvironmentInUse,
     EnvironmentNotFound,

@@ -13,12 +13,12 @@ from freeplay_like.clock import SystemClock
 from freeplay_like.core.template_messages import TemplateMessage
 from freeplay_like.core.templates import PromptTemplate
 from freeplay_like.core.wire import to_wire
-from freeplay_like.server.store.executions import LEASE, NotExecuted
-from freeplay_like.server.store.prompts import Draft
-from freeplay_like.server.store.providers import ConnectionDraft, ConnectionNotFound, NotConnected
+from freeplay_like.server.store.accounts.providers import ConnectionDraft, ConnectionNotFound, NotConnected
+from freeplay_like.server.store.prompts.templates import Draft
 from freeplay_like.server.store.store import Store
-from freeplay_like.server.store.test_cases import CaseDraft
-from freeplay_like.server.store.test_suites import SuiteDraft, SuiteRunDraft
+from freeplay_like.server.store.trials.executions import LEASE, NotExecuted
+from freeplay_like.server.store.trials.test_cases import CaseDraft
+from freeplay_like.server.store.trials.test_suites import SuiteDraft, SuiteRunDraft
 from freeplay_like.server.store.views import Batch, CaseContent, DatasetDraft, Incoming, Project
 from support.plain_records import a_record, an_unsettled
 

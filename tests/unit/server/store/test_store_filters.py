@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from freeplay_like.server.store import filter_json, filter_text
-from freeplay_like.server.store.filters import EVERYTHING, AllOf, AnyOf, BadFilter, Filter, Not, Term
+from freeplay_like.server.store.derived import filter_json, filter_text
+from freeplay_like.server.store.derived.filters import EVERYTHING, AllOf, AnyOf, BadFilter, Filter, Not, Term
 
 MODEL = Term("model", "eq", "gpt-4o")
 SLOW = Term("latency_ms", "gt", 2_000.0)

@@ -12,11 +12,12 @@ from alembic.config import Config
 from freeplay_like.core.bitmaps import BLOCK
 from freeplay_like.core.records import Amendment, Record
 from freeplay_like.core.wire import to_wire
-from freeplay_like.server.store import finding, following, matching, schema, sqlite
+from freeplay_like.server.store import schema, sqlite
 from freeplay_like.server.store.bodies import Packer
-from freeplay_like.server.store.facets import METADATA_KEYS, VALUE_LIMIT, facet_value, kept_metadata
-from freeplay_like.server.store.filters import EVERYTHING, Filter, term
-from freeplay_like.server.store.record_tables import record, record_body
+from freeplay_like.server.store.derived import finding, following, matching
+from freeplay_like.server.store.derived.facets import METADATA_KEYS, VALUE_LIMIT, facet_value, kept_metadata
+from freeplay_like.server.store.derived.filters import EVERYTHING, Filter, term
+from freeplay_like.server.store.records.tables import record, record_body
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import Batch, Incoming, IncomingAmendment, Project
 from support.plain_records import a_record

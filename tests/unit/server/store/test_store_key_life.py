@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from freeplay_like.clock import SystemClock
-from freeplay_like.server.store import keys
-from freeplay_like.server.store.keys import parse_key
+from freeplay_like.server.store.accounts import keys
+from freeplay_like.server.store.accounts.keys import parse_key
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import Conflict, NotFound, Project, TooMuch
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from freeplay_like.clock import SystemClock
-from freeplay_like.server.store.keys import ALL_SCOPES, parse_key
-from freeplay_like.server.store.people import LINK_AGE, SESSION_AGE
+from freeplay_like.server.store.accounts.keys import ALL_SCOPES, parse_key
+from freeplay_like.server.store.accounts.people import LINK_AGE, SESSION_AGE
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import NameTaken, Project
 
@@ -62,7 +62,7 @@ def test_what_is_no_key_is_told_without_asking_the_database(text: str) -> None:
 
 def test_another_keys_secret_under_this_ones_id_is_no_key(store: Store, project: Project) -> None:
     first, second = (store.keys.create(project).split("_") for _ in range(2))
-    from freeplay_like.server.store.keys import _check_digits
+    from freeplay_like.server.store.accounts.keys import _check_digits
 
     assert store.keys.find(f"fpl_{first[1]}_{second[2]}_{_check_digits(first[1], second[2])}") is None
 

@@ -13,10 +13,10 @@ from freeplay_like.core.chunks import Usage
 from freeplay_like.core.rates import Rate, Rates
 from freeplay_like.core.records import Record
 from freeplay_like.core.wire import to_wire
-from freeplay_like.server.store import prices
-from freeplay_like.server.store.priced import RepriceFilter
+from freeplay_like.server.store.pricing import prices
+from freeplay_like.server.store.pricing.priced import RepriceFilter
+from freeplay_like.server.store.pricing.team_prices import TeamPriceDraft
 from freeplay_like.server.store.store import DATABASE_NAME, Store
-from freeplay_like.server.store.team_prices import TeamPriceDraft
 from freeplay_like.server.store.views import Batch, Conflict, Incoming, NotFound, Project, Refused
 from support.plain_records import a_record, an_unsettled
 

@@ -5,7 +5,7 @@ import pytest
 
 from freeplay_like.core.templates import HistorySlot, PromptTemplate, TemplateMessage
 from freeplay_like.errors import TemplateError
-from freeplay_like.server.store.prompt_views import (
+from freeplay_like.server.store.prompts.views import (
     MACHINE,
     Draft,
     LatestIsNewest,

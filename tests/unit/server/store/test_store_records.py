@@ -13,7 +13,7 @@ from freeplay_like.core.completion import Choice
 from freeplay_like.core.messages import Message
 from freeplay_like.core.records import ErrorInfo, Record, TemplateRef
 from freeplay_like.core.wire import to_wire
-from freeplay_like.server.store.following import indexed_seq
+from freeplay_like.server.store.derived.following import indexed_seq
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import (
     Batch,

@@ -8,12 +8,12 @@ import pytest
 from freeplay_like.clock import SystemClock
 from freeplay_like.core.records import Amendment, Record, ScoreValue
 from freeplay_like.core.wire import to_wire
-from freeplay_like.server.store import test_cases
-from freeplay_like.server.store.datasets import DatasetChange, DatasetInUse, DatasetNotFound
 from freeplay_like.server.store.store import Store
-from freeplay_like.server.store.test_cases import CaseDraft, CaseIdTaken, CaseNotFound, DatasetFull
-from freeplay_like.server.store.test_runs import DatasetEmpty, RunNotFound, RunState
-from freeplay_like.server.store.test_suites import SuiteDraft, SuiteRunDraft
+from freeplay_like.server.store.trials import test_cases
+from freeplay_like.server.store.trials.datasets import DatasetChange, DatasetInUse, DatasetNotFound
+from freeplay_like.server.store.trials.test_cases import CaseDraft, CaseIdTaken, CaseNotFound, DatasetFull
+from freeplay_like.server.store.trials.test_runs import DatasetEmpty, RunNotFound, RunState
+from freeplay_like.server.store.trials.test_suites import SuiteDraft, SuiteRunDraft
 from freeplay_like.server.store.views import (
     Batch,
     CallFilter,

@@ -15,8 +15,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from freeplay_like.core.wire import to_wire
-from freeplay_like.server.store import record_tables, schema, sqlite, tables
+from freeplay_like.server.store import schema, sqlite, tables
 from freeplay_like.server.store.bodies import Packer
+from freeplay_like.server.store.records import tables as record_tables
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import DatasetDraft
 from support.plain_records import a_record

@@ -16,8 +16,8 @@ from freeplay_like.core.records import Amendment, Record
 from freeplay_like.core.wire import to_wire
 from freeplay_like.server.spans.calls import Role, reading_of, record_id_of
 from freeplay_like.server.spans.span import Span
-from freeplay_like.server.store import following
-from freeplay_like.server.store.spans import SpanDraft, SpanResult
+from freeplay_like.server.store.derived import following
+from freeplay_like.server.store.records.spans import SpanDraft, SpanResult
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import Batch, CallFilter, Incoming, Project
 from support.plain_records import a_record

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from freeplay_like.core.wire import to_wire
-from freeplay_like.server.store.session_metadata import SessionNotFound
+from freeplay_like.server.store.records.session_metadata import SessionNotFound
+from freeplay_like.server.store.records.trace_views import TraceChange
+from freeplay_like.server.store.records.traces import NAMES_LIMIT, TraceElsewhere, TraceNotFound
 from freeplay_like.server.store.store import Store
-from freeplay_like.server.store.trace_views import TraceChange
-from freeplay_like.server.store.traces import NAMES_LIMIT, TraceElsewhere, TraceNotFound
 from freeplay_like.server.store.views import Batch, Incoming, Project, Refused
 from support.plain_records import a_record
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from freeplay_like.server.store.bodies import raw
-from freeplay_like.server.store.facets import kept_metadata
+from freeplay_like.server.store.derived.facets import kept_metadata
 
 revision = "0010"
 down_revision = "0009"

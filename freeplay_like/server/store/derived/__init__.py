@@ -1,0 +1,1 @@
+"""What follows the records behind the commits, and every question that it answers."""

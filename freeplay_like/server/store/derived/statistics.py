@@ -1,0 +1,29 @@
+"""The calls of a project in numbers: charts, counts by field, sums and quantiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from freeplay_like.server.store.access import Part
+from freeplay_like.server.store.derived.charts import Chart, ChartAsk, draw
+from freeplay_like.server.store.derived.counting import Facets, Summary, count_facets, summarise
+from freeplay_like.server.store.derived.filters import Filter
+
+
+class Statistics(Part):
+    """Questions about many calls at once. Each is answered exactly, or says that it is not."""
+
+    def chart(self, project_id: str, ask: ChartAsk) -> Chart:
+        """Calls over time."""
+        nothing = Chart(span=ask.span, series=(), is_partial=False)
+        return self._access.ask_of(project_id, draw, nothing, ask)
+
+    def facets(self, project_id: str, filter: Filter, names: Sequence[str], limit: int = 30) -> Facets:
+        """The values of some fields among the calls of a filter, the most common first."""
+        nothing = Facets(calls=0, fields={name: () for name in names}, open_fields=(), is_partial=False)
+        return self._access.ask_of(project_id, count_facets, nothing, filter, names, limit)
+
+    def summary(self, project_id: str, filter: Filter) -> Summary:
+        """How many calls a filter finds, and how their numbers are spread."""
+        nothing = Summary(calls=0, errors=0, numbers={}, is_partial=False)
+        return self._access.ask_of(project_id, summarise, nothing, filter)

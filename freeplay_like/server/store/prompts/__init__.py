@@ -1,0 +1,1 @@
+"""Prompt templates, their versions, and the environments that point at them."""

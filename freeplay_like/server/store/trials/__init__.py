@@ -1,0 +1,1 @@
+"""Datasets, test runs and test suites."""
