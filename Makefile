@@ -51,7 +51,7 @@ docs: $(VENV)/dev.stamp  ## the documentation, into build/docs
 	@$(BIN)/mkdocs build --strict
 
 bench: $(VENV)/dev.stamp  ## every benchmark, as ratios in one run
-	@for file in import_time call_cost stream_cpu; do echo "== $$file" && $(BIN)/python benchmarks/$$file.py; done
+	@for file in import_time call_cost stream_cpu server_start intake body_dictionary; do echo "== $$file" && $(BIN)/python benchmarks/$$file.py; done
 
 dev: $(VENV)/dev.stamp  ## an environment to work in
 

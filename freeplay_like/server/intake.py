@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import zlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final, TypeAlias, TypeVar
@@ -27,6 +26,7 @@ from freeplay_like.core.wire import WireError, from_wire, to_wire
 from freeplay_like.server import http
 from freeplay_like.server.auth import Keys
 from freeplay_like.server.checks import check_amendment, check_record
+from freeplay_like.server.compression import decompressed
 from freeplay_like.server.protocol import Answer
 from freeplay_like.server.state import State
 from freeplay_like.server.store.views import (
@@ -46,8 +46,6 @@ logger = logging.getLogger(__name__)
 
 BODY_LIMIT_BYTES: Final = 8 * 1024 * 1024
 """The largest body, as it comes and decompressed."""
-RATIO_LIMIT: Final = 200
-"""How much larger than its compressed form a body of more than a mebibyte may be; text reaches 10 to 30."""
 RECORDS_LIMIT: Final = 500
 """The most records of a batch, and the most amendments beside them."""
 THREAD_BYTES: Final = 128 * 1024
@@ -256,7 +254,7 @@ def _is_long(body: bytes, headers: http.RawHeaders) -> bool:
 
 def _decode(body: bytes, headers: http.RawHeaders, key: ApiKey) -> _Decoded:
     """The records and amendments of a body: those that can be stored, and why the others cannot."""
-    envelope = _envelope(_decompressed(body, headers))
+    envelope = _envelope(decompressed(body, headers, BODY_LIMIT_BYTES))
     for name, raws in (("records", envelope.records), ("amendments", envelope.amendments)):
         if len(raws) > RECORDS_LIMIT:
             raise HTTPException(413, f"the batch has {len(raws)} {name}; {RECORDS_LIMIT} are taken at once")
@@ -307,25 +305,6 @@ def _envelope(data: bytes) -> _Envelope:
         with contextlib.suppress(ValueError, RecursionError):
             return from_wire(to_wire(json.loads(data)), _Envelope)
     raise HTTPException(400, f"the body is not a batch of records: {problem}") from problem
-
-
-def _decompressed(body: bytes, headers: http.RawHeaders) -> bytes:
-    encoding = next((value for name, value in headers if name == b"content-encoding"), b"identity").strip().lower()
-    if encoding in {b"identity", b""}:
-        return body
-    if encoding != b"gzip":
-        raise HTTPException(415, f"content encoding {encoding.decode('latin-1')!r} is not known here; use gzip or none")
-    limit = BODY_LIMIT_BYTES if len(body) * RATIO_LIMIT > BODY_LIMIT_BYTES else max(len(body) * RATIO_LIMIT, 1 << 20)
-    inflater = zlib.decompressobj(wbits=31)
-    try:
-        data = inflater.decompress(body, limit + 1)
-    except zlib.error as exc:
-        raise HTTPException(400, f"the body is not gzip: {exc}") from exc
-    if len(data) > limit:
-        raise http.too_large("more, decompressed,", limit)
-    if not inflater.eof:
-        raise HTTPException(400, "the gzip body ends too early")
-    return data
 
 
 def _record_id_in(data: bytes) -> str | None:

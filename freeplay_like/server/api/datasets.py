@@ -13,36 +13,25 @@ from freeplay_like.server.api.dataset_forms import (
     CASES_A_REQUEST,
     AddedCases,
     Bulk,
-    CaseIds,
     ChangedCase,
-    ChangedDataset,
     DatasetInfo,
-    Done,
     FromCalls,
     NewCase,
-    NewDataset,
     SkippedCall,
     TakenCalls,
     case_to_wire,
-    change_of,
     check_messages,
-    draft_of,
     example_to_wire,
     info_of,
 )
-from freeplay_like.server.api.operations import PAGE, PROJECT, Ask, Query, operation
+from freeplay_like.server.api.dataset_kinds import cases_address_of, operations_on_cases, operations_on_datasets
+from freeplay_like.server.api.operations import PROJECT, Ask, operation
 from freeplay_like.server.auth import require_scope
 from freeplay_like.server.store.trials.test_cases import CaseDraft
 
-_DATASETS: Final = f"{PROJECT}/prompt-datasets"
-_DATASET: Final = f"{_DATASETS}/{{dataset_id}}"
-_CASES: Final = f"{_DATASET}/test-cases"
-_CASE: Final = f"{_CASES}/{{test_case_id}}"
+_CASES: Final = cases_address_of("prompt")
 _BY_ID: Final = f"{PROJECT}/datasets/id/{{dataset_id}}"
 _BY_NAME: Final = f"{PROJECT}/datasets/name/{{dataset_name:path}}"
-
-LISTED: Final = (*PAGE, Query("id", "Only the dataset of this id."), Query("name", "Only the dataset of this name."))
-"""What a list of datasets can be asked for."""
 
 
 @attrs.frozen(kw_only=True)
@@ -50,48 +39,6 @@ class NewCases:
     """The body that adds test cases; more than 500 at once are refused."""
 
     examples: Annotated[list[NewCase], Meta(max_length=10_000)]
-
-
-@operation("POST", _DATASETS, scope="prompts", body=NewDataset, status=201, returns=DatasetInfo)
-def create_dataset(ask: Ask[NewDataset]) -> DatasetInfo:
-    """A new dataset of cases for prompts."""
-    return info_of(ask.store.datasets.create(ask.project, draft_of(ask.body, "prompt")))
-
-
-@operation("GET", _DATASETS, scope="read", query=LISTED)
-def list_datasets(ask: Ask[None]) -> JsonObject:
-    """The datasets of cases for prompts, newest first."""
-    page = ask.page()
-    given = {"dataset_id": ask.query("id"), "name": ask.query("name")}
-    found = ask.store.datasets.page(ask.project, "prompt", page.offset, page.limit, **given)
-    return page.answer([info_of(dataset) for dataset in found])
-
-
-@operation("GET", _DATASET, scope="read", returns=DatasetInfo)
-def get_dataset(ask: Ask[None]) -> DatasetInfo:
-    """A dataset of cases for prompts."""
-    return info_of(ask.store.datasets.get(ask.project, ask.path("dataset_id"), "prompt"))
-
-
-@operation("PATCH", _DATASET, scope="prompts", body=ChangedDataset, returns=DatasetInfo)
-def change_dataset(ask: Ask[ChangedDataset]) -> DatasetInfo:
-    """Say something else of a dataset; what is left out stays as it is."""
-    return info_of(ask.store.datasets.change(ask.project, ask.path("dataset_id"), change_of(ask.body), "prompt"))
-
-
-@operation("DELETE", _DATASET, scope="prompts", returns=Done)
-def delete_dataset(ask: Ask[None]) -> Done:
-    """Delete a dataset with its test cases. Those that a test run used stay for that run alone."""
-    ask.store.datasets.delete(ask.project, ask.path("dataset_id"), "prompt")
-    return Done(message="the dataset is deleted")
-
-
-@operation("GET", _CASES, scope="read", query=PAGE)
-def list_dataset_cases(ask: Ask[None]) -> JsonObject:
-    """The test cases of a dataset, in its order."""
-    page = ask.page()
-    found = ask.store.test_cases.page(ask.project, ask.path("dataset_id"), page.offset, page.limit, "prompt")
-    return page.answer([case_to_wire(case) for case in found])
 
 
 @operation("POST", f"{_CASES}/bulk", scope="prompts", body=Bulk[NewCase], status=201)
@@ -103,22 +50,7 @@ def add_dataset_cases(ask: Ask[Bulk[NewCase]]) -> JsonObject:
     return {"data": [{**attrs.asdict(case, recurse=False), "id": case_id} for case_id, case in made]}
 
 
-@operation("DELETE", f"{_CASES}/bulk", scope="prompts", body=CaseIds, returns=Done)
-def delete_dataset_cases(ask: Ask[CaseIds]) -> Done:
-    """Delete up to 100 test cases. One that a test run used stays for that run alone."""
-    ids = ask.body.test_case_ids
-    ask.store.test_cases.delete(ask.project, ask.path("dataset_id"), ids, "prompt")
-    return Done(message=f"{len(set(ids))} test cases are deleted")
-
-
-@operation("GET", _CASE, scope="read")
-def get_dataset_case(ask: Ask[None]) -> JsonObject:
-    """One test case."""
-    found = ask.store.test_cases.get(ask.project, ask.path("dataset_id"), ask.path("test_case_id"), "prompt")
-    return case_to_wire(found)
-
-
-@operation("PATCH", _CASE, scope="prompts", body=ChangedCase)
+@operation("PATCH", f"{_CASES}/{{test_case_id}}", scope="prompts", body=ChangedCase)
 def change_dataset_case(ask: Ask[ChangedCase]) -> JsonObject:
     """Let a test case say something else.
 
@@ -128,13 +60,6 @@ def change_dataset_case(ask: Ask[ChangedCase]) -> JsonObject:
     before = ask.store.test_cases.get(ask.project, *where, "prompt").content
     check_messages("", ask.body.over(before))
     return case_to_wire(ask.store.test_cases.change(ask.project, *where, ask.body.over, "prompt"))
-
-
-@operation("DELETE", _CASE, scope="prompts", returns=Done)
-def delete_dataset_case(ask: Ask[None]) -> Done:
-    """Delete a test case. One that a test run used stays for that run alone."""
-    ask.store.test_cases.delete(ask.project, ask.path("dataset_id"), [ask.path("test_case_id")], "prompt")
-    return Done(message="the test case is deleted")
 
 
 @operation("GET", _BY_ID, scope="read", returns=DatasetInfo)
@@ -186,17 +111,10 @@ def get_dataset_by_name(ask: Ask[None]) -> DatasetInfo:
 
 
 OPERATIONS: Final = (
-    create_dataset,
-    list_datasets,
-    get_dataset,
-    change_dataset,
-    delete_dataset,
-    list_dataset_cases,
+    *operations_on_datasets("prompt"),
+    *operations_on_cases("prompt", case_to_wire),
     add_dataset_cases,
-    delete_dataset_cases,
-    get_dataset_case,
     change_dataset_case,
-    delete_dataset_case,
     get_dataset_by_id,
     add_cases,
     list_cases,
