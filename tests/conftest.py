@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -23,6 +24,12 @@ settings.load_profile("here")
 
 MAY_SKIP = ("root reads everything", "a small disk needs the right to mount a tmpfs")
 """Why a test may be skipped in CI all the same: nothing can be installed against it."""
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C: a job that a shell started in the background is deaf to it, and so is every process it starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

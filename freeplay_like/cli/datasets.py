@@ -3,41 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import attrs
 import click
 
+from freeplay_like.cli.backend_options import at_backend
 from freeplay_like.cli.case_files import FileFormat, format_of, parts, read_cases, to_csv, to_jsonl, with_ids
 from freeplay_like.cli.place import Duration
 from freeplay_like.cli.run_backend import CALLS_A_REQUEST, CASES_A_REQUEST, run_backend
 from freeplay_like.core.wire import JsonObject
 from freeplay_like.errors import ConfigurationError
 
-F = TypeVar("F", bound=Callable[..., object])
-
 CALLS_LIMIT: Final = 1_000
 """The most recorded calls that a filter may add at once."""
 
-_OPTIONS: Final = (
-    click.option("--project-id", help="The project, where the key belongs to several."),
-    click.option(
-        "--api-key", envvar="FREEPLAY_LIKE_API_KEY", required=True, help="Its key; better set by environment."
-    ),
-    click.option(
-        "--api-base", envvar="FREEPLAY_LIKE_API_BASE", required=True, help="The backend's API address (http://.../api)."
-    ),
-)
 _JSON: Final = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
-
-
-def _connected(command: F) -> F:
-    for option in _OPTIONS:
-        command = option(command)
-    return command
 
 
 @click.group()
@@ -46,7 +30,7 @@ def dataset() -> None:
 
 
 @dataset.command("list")
-@_connected
+@at_backend
 @_JSON
 def list_datasets(*, api_base: str, api_key: str, project_id: str | None, is_json: bool) -> None:
     """List the datasets of a project."""
@@ -63,7 +47,7 @@ def list_datasets(*, api_base: str, api_key: str, project_id: str | None, is_jso
 @click.argument("name")
 @click.option("--description", default="", help="What it is for.")
 @click.option("--kind", type=click.Choice(["prompt", "agent"]), default="prompt", show_default=True)
-@_connected
+@at_backend
 @_JSON
 def create(
     *, name: str, description: str, kind: str, api_base: str, api_key: str, project_id: str | None, is_json: bool
@@ -77,7 +61,7 @@ def create(
 @dataset.command()
 @click.argument("name")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@_connected
+@at_backend
 def add(*, name: str, file: Path, api_base: str, api_key: str, project_id: str | None) -> None:
     """Add the cases of a file, FILE.csv or FILE.jsonl, to a dataset.
 
@@ -111,7 +95,7 @@ def add(*, name: str, file: Path, api_base: str, api_key: str, project_id: str |
     show_default=True,
     help="At most so many, newest first.",
 )
-@_connected
+@at_backend
 def from_calls(
     *,
     name: str,
@@ -147,7 +131,7 @@ def from_calls(
 @click.argument("name")
 @click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), help="[default: by the file's name, else jsonl]")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="A file, instead of standard output.")
-@_connected
+@at_backend
 def export(
     *,
     name: str,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import attrs
 import click
 
 from freeplay_like.backend_link import BackendLink
+from freeplay_like.cli.backend_options import at_backend
 from freeplay_like.cli.prompt_import import Importer
 from freeplay_like.cli.prompt_sync import LATEST, Pull, Push, Report, chosen, difference
 from freeplay_like.errors import ConfigurationError
@@ -21,19 +22,8 @@ from freeplay_like.prompts.project import PromptProject
 from freeplay_like.prompts.sync import SAID, compare_all
 from freeplay_like.prompts.working_copy import WorkingCopy
 
-F = TypeVar("F", bound=Callable[..., object])
-
 _TIMEOUT_S: Final = 30.0
 
-_OPTIONS: Final = (
-    click.option("--project-id", help="The project, where the key belongs to several."),
-    click.option(
-        "--api-key", envvar="FREEPLAY_LIKE_API_KEY", required=True, help="Its key; better set by environment."
-    ),
-    click.option(
-        "--api-base", envvar="FREEPLAY_LIKE_API_BASE", required=True, help="The backend's API address (http://.../api)."
-    ),
-)
 _FOLDER: Final = click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
@@ -54,12 +44,6 @@ _NAMES: Final = click.argument("names", nargs=-1, metavar="[NAME]...")
 _REASON: Final = click.option("--reason", help="Why environments are moved; protected ones want to know.")
 
 
-def _connected(command: F) -> F:
-    for option in _OPTIONS:
-        command = option(command)
-    return command
-
-
 @contextmanager
 def _project(api_base: str, api_key: str, project_id: str | None) -> Iterator[PromptProject]:
     link = BackendLink(api_base, api_key, _TIMEOUT_S)
@@ -75,7 +59,7 @@ def prompts() -> None:
 
 
 @prompts.command("list")
-@_connected
+@at_backend
 @_FOLDER
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON array.")
 def list_templates(api_base: str, api_key: str, project_id: str | None, folder: Path, *, is_json: bool) -> None:
@@ -119,7 +103,7 @@ def _rows(project: PromptProject, copy: WorkingCopy) -> list[_Row]:
 
 
 @prompts.command()
-@_connected
+@at_backend
 @_FOLDER
 @_ENVIRONMENT
 @_THEIRS
@@ -147,7 +131,7 @@ def pull(
 
 
 @prompts.command()
-@_connected
+@at_backend
 @_FOLDER
 @_OURS
 @_REASON
@@ -180,7 +164,7 @@ def push(
 
 
 @prompts.command()
-@_connected
+@at_backend
 @_FOLDER
 @_ENVIRONMENT
 @_NAMES
@@ -203,7 +187,7 @@ def diff(
 
 
 @prompts.command("import")
-@_connected
+@at_backend
 @click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @_REASON
 @click.option("--bundle-project", help="The project of a bundle that holds several.")

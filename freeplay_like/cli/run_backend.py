@@ -12,6 +12,7 @@ import attrs
 from freeplay_like.backend_link import BackendLink, project_path, segment
 from freeplay_like.cli.place import project_of
 from freeplay_like.core.records import Record, ScoreValue
+from freeplay_like.core.run_results import Spread
 from freeplay_like.core.wire import JsonObject, JsonValue, WireError, from_wire, to_wire
 from freeplay_like.errors import BackendError
 from freeplay_like.session.test_runs import WireCase
@@ -53,27 +54,16 @@ class RunScore:
 
 
 @attrs.frozen(kw_only=True)
-class RunSpread:
-    """A measure over a run."""
-
-    count: int
-    mean: float | None = None
-    p50: float | None = None
-    p95: float | None = None
-    total: float | None = None
-
-
-@attrs.frozen(kw_only=True)
 class RunResults:
     """A run, summed up by the backend."""
 
     results: int
     outcomes: dict[str, int]
     scores: dict[str, RunScore]
-    latency_ms: RunSpread
-    input_tokens: RunSpread
-    output_tokens: RunSpread
-    cost_usd: RunSpread
+    latency_ms: Spread
+    input_tokens: Spread
+    output_tokens: Spread
+    cost_usd: Spread
 
 
 @attrs.frozen(kw_only=True)

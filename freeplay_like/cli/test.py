@@ -14,6 +14,7 @@ from typing import Final, NoReturn, TypeVar
 import attrs
 import click
 
+from freeplay_like.cli.backend_options import at_backend
 from freeplay_like.cli.run_backend import RunBackend, run_backend
 from freeplay_like.cli.scorers import BUILT_IN, Scorer, load_scorers
 from freeplay_like.cli.test_report import Report, RunProgress, Threshold, judged, show
@@ -112,7 +113,6 @@ def test() -> None:
 
 
 @test.command()
-@click.option("--project-id", help="The project, where the key belongs to several.")
 @click.option("--template", help="The prompt template that is tried.")
 @click.option("--environment", help=f"The environment whose version is tried.  [default: {LATEST}]")
 @click.option("--version", help="The version that is tried, by its number or id, instead of an environment's.")
@@ -146,8 +146,7 @@ def test() -> None:
 @click.option("--compare", metavar="RUN", help="An earlier run to compare with.")
 @click.option("--resume", metavar="RUN", help="Go on with a run: cases that have an answer are not asked again.")
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object on standard output; all else on error.")
-@click.option("--api-base", envvar="FREEPLAY_LIKE_API_BASE", required=True, help="The backend's API (http://.../api).")
-@click.option("--api-key", envvar="FREEPLAY_LIKE_API_KEY", required=True, help="Its key; better set by environment.")
+@at_backend
 def run(
     *,
     project_id: str | None,

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from freeplay_like.cli.demo_screen import printable
-from freeplay_like.cli.run_backend import KnownRun, RunResults, RunScore, RunSpread
+from freeplay_like.cli.run_backend import KnownRun, RunResults, RunScore
 from freeplay_like.cli.test_runner import Failure
+from freeplay_like.core.run_results import Spread
 from freeplay_like.core.wire import JsonObject
 
 FAILURES_SHOWN: Final = 10
@@ -161,7 +162,7 @@ def _ms(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.0f} ms"
 
 
-def _whole(spread: RunSpread) -> str:
+def _whole(spread: Spread) -> str:
     return "unknown" if spread.total is None else f"{spread.total:.0f}"
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import attrs
@@ -23,22 +23,14 @@ from freeplay_like.server.store.removal.tombstones import KEPT
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.tables import metadata
 from freeplay_like.server.store.views import Batch, CallFilter, Incoming, IncomingAmendment, Project
+from support.clocks import SetClock
 from support.plain_records import a_record
 from support.waiting import until
 
 SECRET = "ꙮꙮꙮꙮ-geheimnis-4711"
-NOW = datetime(2026, 11, 21, 18, tzinfo=UTC)
+NOW = SetClock.moment
 
 Ask = Callable[[sa.Connection], object]
-
-
-class SetClock(SystemClock):
-    """A clock that stands where it is set."""
-
-    moment = NOW
-
-    def now(self) -> datetime:
-        return self.moment
 
 
 @pytest.fixture

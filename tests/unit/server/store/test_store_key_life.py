@@ -1,28 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from freeplay_like.clock import SystemClock
 from freeplay_like.server.store.accounts import keys
 from freeplay_like.server.store.accounts.keys import parse_key
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import Conflict, NotFound, Project, TooMuch
+from support.clocks import SetClock
 
-NOW = datetime(2026, 11, 21, tzinfo=UTC)
+NOW = SetClock.moment
 HOUR = timedelta(hours=1)
-
-
-class SetClock(SystemClock):
-    """A clock that stands where it is set."""
-
-    moment = NOW
-
-    def now(self) -> datetime:
-        return self.moment
 
 
 @pytest.fixture
