@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+import freeplay_like
 from freeplay_like.local.simulator import Simulator
 from support import otel_senders
 from support.backend import BackendProcess
@@ -23,18 +24,15 @@ PROTOBUF = "application/x-protobuf"
 START_NS = 1_795_000_000_000_000_000
 
 OUR_SDK = """
-import pathlib
 from freeplay_like import AnthropicClaudeChat, Freeplay
 
-folder = pathlib.Path(ARGS[6])
-prompts = folder / "prompts" / "assistant"
 with Freeplay(AnthropicClaudeChat("k", anthropic_base), key, url + "/api") as fp:
     with tracer.start_as_current_span("handle request") as span:
         answer = fp.get_completion(ARGS[5], "assistant", {"question": "Where is Lyon?"})
         stream = fp.get_completion_stream(ARGS[5], "assistant", {"question": "Where is Lyon?"})
         text = "".join(chunk.text for chunk in stream)
     trace_id = format(span.get_span_context().trace_id, "032x")
-    if ARGS[7]:
+    if ARGS[6]:
         assert provider.force_flush()  # the spans first
     report = fp.flush(20)
 finish({"trace_id": trace_id, "record_ids": [answer.record_id, stream.record_id]})
@@ -155,6 +153,10 @@ def test_a_call_that_our_sdk_made_under_other_instrumentation_is_one_record(
         timeout=10,
     )
     assert made.status_code == 201, made.text
+    # the package that is tested, without the others beside it where it is installed
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    (packages / "freeplay_like").symlink_to(Path(freeplay_like.__file__).parent)
     said = senders.program(
         otel_senders.PREPARE + OUR_SDK,
         "openinference",
@@ -163,9 +165,8 @@ def test_a_call_that_our_sdk_made_under_other_instrumentation_is_one_record(
         backend.url,
         backend.api_key,
         backend.project_id,
-        str(tmp_path),
         is_spans_first,
-        env={"PYTHONPATH": str(ROOT), "FREEPLAY_LIKE_SPOOL_DIR": str(tmp_path / "spool")},
+        env={"PYTHONPATH": str(packages), "FREEPLAY_LIKE_SPOOL_DIR": str(tmp_path / "spool")},
     )
     assert isinstance(said, dict)
     records = until(
