@@ -346,8 +346,8 @@ def test_a_folder_of_another_project_is_refused(server: BackendProcess, two: tup
 def test_a_wrong_key_and_a_backend_that_is_not_there_have_their_own_status(
     server: BackendProcess, tmp_path: Path
 ) -> None:
-    prompts(server, "list", key="fpl_wrong", status=3)
-    prompts(server, "list", "--api-base", "http://127.0.0.1:9/api", status=4)
+    assert "key" in prompts(server, "list", key="fpl_wrong", status=3).stderr
+    assert "127.0.0.1:9" in prompts(server, "list", "--api-base", "http://127.0.0.1:9/api", status=4).stderr
 
 
 # --- import
