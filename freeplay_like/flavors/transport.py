@@ -114,15 +114,7 @@ class Clients(Generic[SyncT, AsyncT]):
 
     def __init__(self) -> None:
         self._of_process: dict[int, SyncT] = {}
-        self._of_loop: weakref.WeakKeyDictionary[AbstractEventLoop, tuple[AsyncT, AsyncGenerator[AsyncT, None]]]
-        self._of_loop = weakref.WeakKeyDictionary()
-
-    def __del__(self) -> None:
-        # A program's last flavor mostly goes just before its event loop ends. Held a little longer, the clients of that
-        # loop are closed with it, which is waited for.
-        for loop, (_, owner) in list(self._of_loop.items()):
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(loop.call_later, _LINGER_S, _let_go, owner)
+        self._of_loop: dict[AbstractEventLoop, tuple[AsyncT, Callable[[], object]]] = {}
 
     def of_process(self, make: Callable[[], SyncT]) -> SyncT:
         """This process's client. Threads that race for the first one all get the same."""
@@ -141,12 +133,27 @@ class Clients(Generic[SyncT, AsyncT]):
         known = self._of_loop.get(loop)
         if known is not None and not known[0].is_closed():
             return known[0]
-        for other in [other for other in self._of_loop if other.is_closed()]:
-            del self._of_loop[other]
+        for other in [other for other in self._of_loop if other is loop or other.is_closed()]:
+            _, forget = self._of_loop.pop(other)
+            forget()
         owner = _owned_by_loop(make())
         client = await anext(owner)
-        self._of_loop[loop] = client, owner
+        # Held by the finalizer: where these are found in a cycle, the garbage collector would else end the client's
+        # connections in the same pass, and not by closing them.
+        closer = weakref.finalize(self, _linger, loop, owner)
+        closer.atexit = False
+        self._of_loop[loop] = client, closer.detach
         return client
+
+
+def _linger(loop: AbstractEventLoop, owner: object) -> None:
+    """Hold the owner of a client a little longer.
+
+    A program's last flavor mostly goes just before its event loop ends: so the clients of that loop are closed with it,
+    which is waited for.
+    """
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(loop.call_later, _LINGER_S, _let_go, owner)
 
 
 def _let_go(_: object) -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import warnings
 
 import pytest
 
@@ -138,6 +139,22 @@ def test_a_client_is_closed_with_its_flavor(kind: str, simulator: Simulator) -> 
     del flavor
     gc.collect()
     assert client.is_closed()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_client_found_in_a_cycle_is_closed_as_well(kind: str, simulator: Simulator) -> None:
+    """The garbage collector would end its connections in any order, and warn that they were not closed."""
+
+    async def use_one_in_a_cycle() -> None:
+        flavor = flavor_of(kind, simulator)
+        flavor.itself = flavor
+        await acall(flavor, "chunks=1")
+
+    with warnings.catch_warnings(record=True) as warned, asyncio.Runner() as runner:
+        warnings.simplefilter("always")
+        runner.run(use_one_in_a_cycle())
+        gc.collect()
+    assert [str(each.message) for each in warned] == []
 
 
 FORKING = """
