@@ -33,7 +33,7 @@ test: $(TEST_VENV)/test.stamp  ## lint, types, rooms, and every test, against th
 	@echo "== tests, away from the source tree" >&2
 	@rm -rf $(AWAY) && mkdir -p $(AWAY)
 	@cp -r tests fixtures examples docs benchmarks pyproject.toml mkdocs.yml README.md CHANGELOG.md LICENSE $(AWAY)/
-	@cd $(AWAY) && FREEPLAY_LIKE_SOURCE_TREE="$(CURDIR)" $(TEST_BIN)/python -m pytest $(ARGS)
+	@cd $(AWAY) && FREEPLAY_LIKE_SOURCE_TREE="$(CURDIR)" $(TEST_BIN)/python tests/run.py $(ARGS)
 
 unit: $(VENV)/dev.stamp  ## the quick tests, against the source tree
 	@$(BIN)/python -m pytest -q tests/unit tests/property tests/contract

@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlencode, urlsplit
@@ -28,16 +27,11 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from freeplay_like.core.wire import to_wire
-from freeplay_like.server.store.store import DATABASE_NAME, Store
-from freeplay_like.server.store.views import Batch, Incoming
-from support.varied import RARE_WORD, VariedRecords
+from freeplay_like.server.store.store import DATABASE_NAME
+from support.big_store import fill
+from support.varied import RARE_WORD
 
 CLI: Final = (sys.executable, "-m", "freeplay_like.cli")
-BATCH: Final = 500
-WAITING_BATCHES: Final = 8
-"""How many batches wait at the writer while more are made."""
-DERIVED_WITHIN: Final = 1_000
-"""Of so many records at the end nothing may be derived yet: readers look at them directly."""
 
 
 @attrs.frozen
@@ -58,55 +52,6 @@ class Answered:
     p99_ms: float
     status: int
     size_bytes: int
-
-
-def fill(folder: Path, project_id: str, count: int) -> None:
-    """Bring the store to `count` records, and wait for what is derived from them."""
-    store = Store(folder / DATABASE_NAME)
-    try:
-        project = store.projects.get(project_id)
-        if project is None:
-            raise SystemExit(f"there is no project {project_id!r} in {folder}")
-        have = store.calls.newest_seq(project_id)
-        began = told = time.monotonic()
-        records = VariedRecords(project_id, seed=have + 1).make(max(0, count - have))
-        done = have
-        while batch := _batch(project.key, records):
-            while store.pending_bytes > WAITING_BATCHES * BATCH * 4_000:
-                time.sleep(0.005)
-            store.submit(batch)
-            done += len(batch.records)
-            if time.monotonic() - told > 10:
-                told = time.monotonic()
-                print(f"{done:,} records, {(done - have) / (told - began):,.0f} a second", file=sys.stderr)
-        while store.pending_bytes:
-            time.sleep(0.05)
-        _wait_until_derived(folder)
-    finally:
-        store.close()
-
-
-def _batch(project_key: int, records: Iterator[object]) -> Batch | None:
-    incoming = []
-    for index, record in enumerate(records):
-        incoming.append(Incoming(index=index, record=record, body=to_wire(record)))
-        if index + 1 == BATCH:
-            break
-    return Batch(project_key=project_key, records=tuple(incoming), received_at=datetime.now(UTC)) if incoming else None
-
-
-def _wait_until_derived(folder: Path) -> None:
-    began = time.monotonic()
-    with closing(sqlite3.connect(f"file:{folder / DATABASE_NAME}?mode=ro", uri=True)) as database:
-        while True:
-            (newest,) = database.execute("SELECT max(seq) FROM record").fetchone()
-            cursors = dict(database.execute("SELECT name, value FROM store_state WHERE name LIKE '%_seq'"))
-            behind = {name: (newest or 0) - value for name, value in cursors.items()}
-            if behind["indexed_seq"] == 0 and behind["derived_seq"] < DERIVED_WITHIN:
-                print(f"followed after {time.monotonic() - began:.0f} s", file=sys.stderr)
-                return
-            print(f"{behind} records behind", file=sys.stderr)
-            time.sleep(5)
 
 
 @contextmanager
@@ -227,7 +172,7 @@ def disk(folder: Path, count: int) -> dict[str, float]:
     return sizes
 
 
-def _made(folder: Path) -> dict[str, str]:
+def project_in(folder: Path) -> dict[str, str]:
     command = [*CLI, "init", "--data", str(folder), "--project", "bench", "--json"]
     made: dict[str, str] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return made
@@ -235,11 +180,11 @@ def _made(folder: Path) -> dict[str, str]:
 
 def run(folder: Path, count: int, rounds: int) -> dict[str, object]:
     """Fill, serve, ask."""
-    project_id = _made(folder)["project_id"]
+    project_id = project_in(folder)["project_id"]
     began = time.monotonic()
     fill(folder, project_id, count)
     filled_s = time.monotonic() - began
-    made = _made(folder)
+    made = project_in(folder)
     with serving(folder) as (address, process, start_s):
         idle_mib = process.memory_info().rss / 2**20
         cookie = sign_in(address, made["admin_url"])

@@ -16,6 +16,8 @@ pytest_plugins = [
     "support.model",
     "support.twins",
     "support.environments",
+    "support.big_store",
+    "support.whole_shop",
 ]
 
 # No deadlines: a busy machine is not a failed test.

@@ -12,9 +12,10 @@ import attrs
 import click
 
 from freeplay_like.cli.backend_options import at_backend
-from freeplay_like.cli.case_files import FileFormat, format_of, parts, read_cases, to_csv, to_jsonl, with_ids
+from freeplay_like.cli.case_files import format_of, parts, read_cases
 from freeplay_like.cli.place import Duration
 from freeplay_like.cli.run_backend import CALLS_A_REQUEST, CASES_A_REQUEST, run_backend
+from freeplay_like.core.case_files import FileFormat, to_csv, to_jsonl, with_ids
 from freeplay_like.core.wire import JsonObject
 from freeplay_like.errors import ConfigurationError
 

@@ -21,6 +21,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "export": "freeplay_like.cli.export:export",
     "init": "freeplay_like.cli.init:init",
     "keys": "freeplay_like.cli.keys:keys",
+    "people": "freeplay_like.cli.people:people",
     "prices": "freeplay_like.cli.prices:prices",
     "prompts": "freeplay_like.cli.prompts:prompts",
     "serve": "freeplay_like.cli.serve:serve",

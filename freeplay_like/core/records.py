@@ -68,11 +68,11 @@ class Record:
     """What is kept of one call to a provider.
 
     `messages` are the messages as sent, variables filled in; `request` is the body as it went over the wire.
-    `requested_model` is the name asked for, `model` the name that answered. `timeline` holds points
-    `[milliseconds since the start, characters so far]`. `parent_id` is the record that this one continues or repairs.
-    `attempts` are the tries of this call that failed before the one that counts; `headers` those of the provider's
-    answer that speak of limits and costs; `handler_errors` how often the caller's own handlers failed. `otel_trace_id`
-    and `otel_span_id` are W3C ids in hex.
+    `requested_model` is the name asked for, `model` the name that answered. `timeline` holds points `[milliseconds
+    since the start, characters so far]`. `parent_id` is the record that this one continues or repairs, `replay_of` the
+    one that was asked again. `attempts` are the tries of this call that failed before the one that counts; `headers`
+    those of the provider's answer that speak of limits and costs; `handler_errors` how often the caller's own handlers
+    failed. `otel_trace_id` and `otel_span_id` are W3C ids in hex.
     """
 
     record_id: str
@@ -80,6 +80,7 @@ class Record:
     session_id: str | None = None
     trace_id: str | None = None
     parent_id: str | None = None
+    replay_of: str | None = None
     test_run_id: str | None = None
     test_case_id: str | None = None
 
@@ -136,7 +137,9 @@ class Amendment:
     """Something said of a record after it was kept; each is kept beside the record, in the order of `made_at`.
 
     `feedback` and `comments` (free fields) come from a person, `scores` from a check or a judge, `new_messages` follow
-    the record's answer. It may arrive before the record does.
+    the record's answer. It may arrive before the record does. `reviewer_id` and `reviewer` (a name) say who reviewed
+    the call in the backend's pages: only those set them, the verdict is then the score `review`, `good` or `bad`, and a
+    note the comment `note`.
     """
 
     amendment_id: str
@@ -147,6 +150,8 @@ class Amendment:
     comments: JsonObject = attrs.field(factory=dict)
     scores: dict[str, ScoreValue] = attrs.field(factory=dict)
     new_messages: tuple[Message, ...] = ()
+    reviewer_id: str | None = None
+    reviewer: str | None = None
 
 
 def outcome_of_finish(response: CompletionResponse) -> Outcome:

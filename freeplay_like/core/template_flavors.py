@@ -22,6 +22,12 @@ _PROVIDER_OF_FLAVOR: Final = {
     "perplexity_chat": "perplexity",
 }
 
+FLAVORS: Final = tuple(_PROVIDER_OF_FLAVOR)
+"""The wire formats that a template can be written for."""
+
+PROVIDERS: Final = tuple(dict.fromkeys(_PROVIDER_OF_FLAVOR.values()))
+"""Those who answer in them."""
+
 
 def with_flavor(template: PromptTemplate) -> PromptTemplate:
     """The template as a backend keeps it: provider and flavor each told by the other, where one is not named."""

@@ -25,6 +25,7 @@ from freeplay_like.recording.courier import Courier
 from freeplay_like.recording.folders import Folder, Meta, Position, bytes_in, remove_unfinished, spool_candidates
 from freeplay_like.recording.gates import Gate, Tally
 from freeplay_like.recording.journal import Journal
+from freeplay_like.recording.live import Broadcast, RunningCalls
 from freeplay_like.recording.reading import FolderSource
 from freeplay_like.recording.redaction import Redactor
 from freeplay_like.recording.shelf import Shelf
@@ -54,6 +55,7 @@ class Settings:
     ring_limit_bytes: int = 8 * 1024 * 1024
     limits: Limits = attrs.field(factory=Limits)
     timeout_s: float = 10.0
+    is_live: bool = False
 
 
 @attrs.define(eq=False)
@@ -69,7 +71,9 @@ class _Wish:
 class Delivery:
     """What one process records, from the first frame until it is closed. A forked child makes its own."""
 
-    def __init__(self, settings: Settings, redactor: Redactor, troubles: Troubles) -> None:
+    def __init__(
+        self, settings: Settings, redactor: Redactor, troubles: Troubles, running: RunningCalls | None = None
+    ) -> None:
         self.settings = settings
         self.troubles = troubles
         self.submitted = Tally()
@@ -78,6 +82,7 @@ class Delivery:
         self._me = this_process(settings.clock.new_id())
         self._gate = Gate()
         self._is_idle = False
+        self._is_asleep = False
         self._queue: queue.SimpleQueue[_Wish | None] = queue.SimpleQueue()
         self._starting = threading.Lock()
         self._redactor = redactor
@@ -86,17 +91,17 @@ class Delivery:
         self._journal: Journal | None = None
         self._own: FolderSource | None = None
         self._open_journal()
-        self._transport = HttpTransport(
-            settings.api_base, settings.api_key, timeout_s=settings.timeout_s, clock=settings.clock
-        )
+        clock = settings.clock
+        self._transport = HttpTransport(settings.api_base, settings.api_key, timeout_s=settings.timeout_s, clock=clock)
         self._courier = Courier(
             self._transport,
-            clock=settings.clock,
+            clock=clock,
             limits=settings.limits,
             sender=self._sender,
             reject=self._shelf.reject,
             troubles=troubles,
         )
+        self._broadcast = Broadcast(running or RunningCalls(clock), self._transport, is_on=settings.is_live)
         self._orphans = Orphanage(settings.api_base, self._candidates, self._source_of)
         self._wishes: list[_Wish] = []
         self._housekeeping_at_s = self._measure_at_s = self._sync_at_s = float("-inf")
@@ -116,7 +121,7 @@ class Delivery:
                     self._keep_in_memory(last_word, journal)
         finally:
             self._gate.leave()
-        if self._is_idle and (last_word is not None or self._gate.is_quiet):
+        if self._is_idle and (last_word is not None or self._is_asleep or self._gate.is_quiet):
             self._queue.put(None)
         return True
 
@@ -221,7 +226,8 @@ class Delivery:
             return True
         if any(wish.is_last and wish.deadline_s <= self._courier.now_s() for wish in self._wishes):
             return True
-        self._rest(seen, is_drained=is_drained)
+        if not (is_drained and not self._wishes and self._broadcast.step(self._courier.now_s())):
+            self._rest(seen, is_drained=is_drained)
         return False
 
     def _sources(self) -> list[Source]:
@@ -229,14 +235,20 @@ class Delivery:
         return [*own, self.ring, *self._orphans.sources]
 
     def _rest(self, seen: int, *, is_drained: bool) -> None:
-        """Wait until there is something to do. A caller wakes us only while `_is_idle`."""
+        """Wait until there is something to do. A caller wakes us only while `_is_idle`: with a record, or with
+        anything while `_is_asleep`, when nobody looks for calls that run."""
+        now_s = self._courier.now_s()
+        self._is_asleep = is_drained and self._broadcast.due_s(now_s) == float("inf") and self.settings.is_live
         self._is_idle = is_drained
         try:
             if is_drained and self.submitted.value != seen:
                 return
-            is_woken = self._listen(self._due_s() - self._courier.now_s())
+            due_s = self._due_s()
+            if is_drained:
+                due_s = min(due_s, self._broadcast.due_s(now_s))
+            is_woken = self._listen(due_s - self._courier.now_s())
         finally:
-            self._is_idle = False
+            self._is_idle = self._is_asleep = False
         if is_woken and not self._wishes:
             self._listen(LINGER_S)  # a burst goes together
 

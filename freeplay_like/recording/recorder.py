@@ -17,6 +17,7 @@ from freeplay_like.recording.delivery import Delivery, Durability, Settings
 from freeplay_like.recording.folders import destination_of, is_owned, list_folders, spool_candidates
 from freeplay_like.recording.frames import amend_frame, end_frame, progress_frame, start_frame
 from freeplay_like.recording.gates import Tally
+from freeplay_like.recording.live import RunningCalls, is_wanted
 from freeplay_like.recording.redaction import Redactor
 from freeplay_like.recording.sources import RING_BYTES, Limits
 from freeplay_like.recording.troubles import Troubles
@@ -44,6 +45,8 @@ class JournalRecorder:
             free in an amendment, in the form of a record (see `Redact`). Where it fails or returns None, contents are
             dropped. With a hook the text of a running call is not written.
         timeout_s: how long the backend may take for a connection, and for an answer.
+        live: whether calls that run longer than a moment are shown in the backend while they grow; else as
+            `FREEPLAY_LIKE_LIVE` says ("0" is no), else they are. With a `redact` hook their text is not.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class JournalRecorder:
         batch_records: int = 500,
         batch_bytes: int = 1024 * 1024,
         timeout_s: float = 10.0,
+        live: bool | None = None,
     ) -> None:
         self._settings = Settings(
             api_base=api_base.rstrip("/"),
@@ -71,6 +75,7 @@ class JournalRecorder:
             ring_limit_bytes=memory_limit_bytes,
             limits=Limits(records=batch_records, record_bytes=batch_bytes),
             timeout_s=timeout_s,
+            is_live=is_wanted(live),
         )
         self._redact = redact
         self._slot: dict[str, Delivery] = {}
@@ -85,13 +90,17 @@ class JournalRecorder:
         self._redactor = Redactor(self._troubles, self._redact, self._settings.api_key)
         self._past = FlushReport()
         self._lost = Tally()
+        self._running = RunningCalls(self._settings.clock)
 
     # --- recording ----------------------------------------------------------------------------------------
 
     def start(self, record: Record) -> None:
         """A call is about to be made."""
         try:
-            self._keep(start_frame(self._redactor.record_json(record)))
+            data = self._redactor.record_json(record)
+            if self._settings.is_live:
+                self._running.began(record, data)
+            self._keep(start_frame(data))
         except Exception as exc:  # noqa: BLE001 - recording never raises into a call
             self._troubles.note("start", f"the start of call {record.record_id!r} was not recorded: {exc!r}")
 
@@ -99,12 +108,15 @@ class JournalRecorder:
         """Text of a running call has arrived."""
         try:
             if self._redactor.keeps_progress:
-                self._keep(progress_frame(record_id, self._redactor.progress_text(text)))
+                text = self._redactor.progress_text(text)
+                self._running.grew(record_id, text)
+                self._keep(progress_frame(record_id, text))
         except Exception as exc:  # noqa: BLE001 - recording never raises into a call
             self._troubles.note("progress", f"the text of call {record_id!r} was not recorded yet: {exc!r}")
 
     def submit(self, record: Record) -> None:
         """A call has ended."""
+        self._running.ended(record.record_id)
         try:
             data = self._redactor.record_json(record)
             self._keep(end_frame(data), data)
@@ -130,7 +142,7 @@ class JournalRecorder:
         """This process's delivery, made at its first frame. Threads that make one at the same time agree on one."""
         delivery = self._slot.get(_NOW)
         if delivery is None:
-            made = Delivery(self._settings, self._redactor, self._troubles)
+            made = Delivery(self._settings, self._redactor, self._troubles, self._running)
             self._made.add(made)
             delivery = self._slot.setdefault(_NOW, made)
             if delivery is made:

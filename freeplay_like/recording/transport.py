@@ -19,6 +19,7 @@ from freeplay_like.backend_link import body_of, headers_for, load_requests, new_
 from freeplay_like.clock import Clock
 from freeplay_like.core.wire import WireError, from_wire, to_wire
 from freeplay_like.recording.frames import Kind, Lane
+from freeplay_like.recording.live import Heard
 
 if TYPE_CHECKING:
     import requests
@@ -37,6 +38,7 @@ Verdict = Literal["stored", "unheard", "too_large", "denied", "unacceptable", "f
 
 _ANSWER_LIMIT_BYTES: Final = 1024 * 1024
 RETRY_AFTER_LIMIT_S: Final = 600.0
+LIVE_TIMEOUT_S: Final = 1.0
 _BOMB_RATIO: Final = 100
 _GZIP: Final = zlib.MAX_WBITS | 16
 
@@ -57,6 +59,26 @@ class _Stored:
     rejected: tuple[Rejected, ...] = ()
     amendments_stored: int | None = None
     amendments_rejected: tuple[Rejected, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class _Told:
+    """The body of a 200 to running calls."""
+
+    unknown: tuple[str, ...]
+
+
+@attrs.frozen
+class _Said:
+    """An answer as it came."""
+
+    status: int
+    content: bytes
+    retry_after_s: float | None
+
+
+class Unreachable(Exception):
+    """No answer came that could be read."""
 
 
 @attrs.frozen(kw_only=True)
@@ -109,7 +131,7 @@ def batch_body(kind: Kind, sender: Sender, items: Sequence[bytes]) -> bytes:
 
 
 class HttpTransport:
-    """Posts to `{api_base}/v2/projects/{project_id}/records:batch`. For one thread."""
+    """Posts to `{api_base}/v2/projects/{project_id}/records:batch` and `records:live`. For one thread."""
 
     def __init__(self, api_base: str, api_key: str, *, timeout_s: float, clock: Clock) -> None:
         self._api_base = api_base
@@ -120,29 +142,52 @@ class HttpTransport:
 
     def send(self, lane: Lane, sender: Sender, items: Sequence[bytes]) -> Answer:
         """Post the records, or the amendments."""
+        try:
+            body, encoding = _packed(batch_body(lane.kind, sender, items))
+            said = self._post(lane.project_id, "records:batch", body, encoding, self._timeout_s)
+        except Unreachable as exc:
+            return Answer(verdict="unreachable", message=str(exc))
+        return answer_of(said.status, said.content, said.retry_after_s, lane.kind)
+
+    def tell(self, project_id: str, calls: Sequence[bytes]) -> tuple[Heard, frozenset[str]]:
+        """Post running calls. Nothing rests on it, and records may be waiting: there is little time for it."""
+        try:
+            body = b'{"calls":[%b]}' % b",".join(calls)
+            said = self._post(project_id, "records:live", body, "identity", LIVE_TIMEOUT_S)
+            if said.status == 200:
+                return "heard", frozenset(from_wire(said.content, _Told).unknown)
+        except (Unreachable, WireError):
+            return "away", frozenset()
+        return "deaf" if said.status in (404, 405) else "away", frozenset()
+
+    def _post(self, project_id: str, what: str, body: bytes, encoding: str, timeout_s: float) -> _Said:
+        """What came back.
+
+        Raises:
+            Unreachable: nothing that could be read.
+        """
         load_requests()
         import requests
 
-        body, encoding = _packed(batch_body(lane.kind, sender, items))
         try:
             session = self._session = self._session or new_session(self._api_base)
             with session.post(
-                f"{self._api_base}/v2/projects/{quote(lane.project_id, safe='')}/records:batch",
+                f"{self._api_base}/v2/projects/{quote(project_id, safe='')}/{what}",
                 data=body,
                 headers={
                     **headers_for(self._api_key),
                     "Content-Type": "application/json",
                     "Content-Encoding": encoding,
                 },
-                timeout=self._timeout_s,
+                timeout=timeout_s,
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                content = body_of(response, self._timeout_s, _ANSWER_LIMIT_BYTES, self._clock)
+                content = body_of(response, timeout_s, _ANSWER_LIMIT_BYTES, self._clock)
                 wanted_s = retry_after_s(response.headers.get("Retry-After"), self._clock.now())
-                return answer_of(response.status_code, content, wanted_s, lane.kind)
+                return _Said(response.status_code, content, wanted_s)
         except (requests.RequestException, OSError, ValueError) as exc:
-            return Answer(verdict="unreachable", message=f"{self._api_base} did not answer: {_innermost(exc)}")
+            raise Unreachable(f"{self._api_base} did not answer: {_innermost(exc)}") from exc
 
     def close(self) -> None:
         """Close the connections."""

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -45,6 +46,8 @@ def create_app(state: State) -> ASGIApp:
     intake = Intake(state, keys)
     keeper = Keeper(state.store, keys.take_used)
     executor = Executor(state)
+    state.failures["housekeeping"] = lambda: keeper.failures
+    state.failures["test runs"] = lambda: executor.failures
     health = Health(state)
 
     @contextlib.asynccontextmanager
@@ -70,7 +73,11 @@ def create_app(state: State) -> ASGIApp:
             *api_routes(),
             *page_routes(state),
         ],
-        middleware=[Middleware(People, state=state)],
+        middleware=[
+            # Level 4 takes half the time of level 9 and leaves a page a tenth larger. Events are sent as they are.
+            Middleware(GZipMiddleware, minimum_size=1024, compresslevel=4),
+            Middleware(People, state=state),
+        ],
         exception_handlers={
             HTTPException: _on_refused,
             SignInNeeded: _on_sign_in_needed,

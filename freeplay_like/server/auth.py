@@ -1,6 +1,7 @@
 """Who asks: API keys for programs, browser sessions for people.
 
-There are no accounts: whoever opened a sign-in link may see every project of this server.
+People have no passwords: whoever opens a sign-in link is the person it was made for, and sees every project of this
+server.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from freeplay_like.server import http
 from freeplay_like.server.state import Settings, State
-from freeplay_like.server.store.accounts.people import SESSION_AGE
+from freeplay_like.server.store.accounts.people import SESSION_AGE, Role
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import ApiKey, Project
 from freeplay_like.server.store.views import Scope as KeyScope
@@ -130,7 +131,15 @@ def require_scope(key: ApiKey, scope: KeyScope) -> None:
 class Person:
     """Somebody who signed in with a browser; `session_token` is what the browser keeps."""
 
+    id: str
+    name: str
+    role: Role
     session_token: str = attrs.field(repr=False)
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether they may do everything."""
+        return self.role == "admin"
 
 
 class SignInNeeded(Exception):
@@ -171,9 +180,10 @@ class People:
                 return
             token = session_token_in(scope, self._state.settings)
             if token is not None:
-                is_good = await run_in_threadpool(self._state.store.people.is_signed_in, token)
-                if is_good:
-                    scope.setdefault("state", {})["person"] = Person(session_token=token)
+                known = await run_in_threadpool(self._state.store.people.of_session, token)
+                if known is not None:
+                    person = Person(id=known.id, name=known.name, role=known.role, session_token=token)
+                    scope.setdefault("state", {})["person"] = person
         await self._app(scope, receive, send)
 
 

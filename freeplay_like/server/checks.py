@@ -15,6 +15,8 @@ TEXT_LIMIT: Final = 1_000
 """The most characters of a text that can be looked for."""
 NAME_LIMIT: Final = 200
 """The most characters of a name."""
+RETENTION_LIMIT_DAYS: Final = 36_500
+"""The longest that a project can say it keeps its records, but for ever."""
 SCORES_LIMIT: Final = 100
 """The most scores of one amendment."""
 
@@ -49,6 +51,8 @@ def check_amendment(amendment: Amendment, project: Project) -> None:
     _check_id("record_id", amendment.record_id)
     _check_project(amendment.project_id, project)
     _check_moment("made_at", amendment.made_at)
+    if amendment.reviewer_id is not None or amendment.reviewer is not None:
+        raise ValueError("reviewer_id and reviewer are set for what people say in the pages alone; leave them out")
     if len(amendment.scores) > SCORES_LIMIT:
         raise ValueError(f"there are {len(amendment.scores)} scores; at most {SCORES_LIMIT} are taken at once")
     for name, value in amendment.scores.items():

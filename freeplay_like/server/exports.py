@@ -16,6 +16,7 @@ import attrs
 import msgspec
 
 from freeplay_like.core.records import Amendment, Record
+from freeplay_like.core.reviews import standing
 from freeplay_like.core.wire import from_wire, to_wire
 from freeplay_like.server.store.records.exports import ExportedCall
 from freeplay_like.server.store.views import Refused
@@ -72,7 +73,7 @@ def _feedback(call: _Call) -> str | None:
 
 
 def _scores(call: _Call) -> str | None:
-    return _json({name: value for said in call.amendments for name, value in said.scores.items()})
+    return _json({name: value for said in standing(call.amendments) for name, value in said.scores.items()})
 
 
 COLUMNS: Final[tuple[Column, ...]] = (

@@ -131,6 +131,7 @@ class Intake:
             loop.call_soon_threadsafe(self._told, settled)
 
         self._state.store.on_settled(tell)
+        self._state.live.start(loop)
 
     @staticmethod
     def is_for(path: str) -> bool:
@@ -219,6 +220,10 @@ class Intake:
     def _told(self, settled: Sequence[Settled]) -> None:
         """Pass on what became of a group of batches; runs on the event loop."""
         for batch, result in settled:
+            if not isinstance(result, StoreUnavailable):
+                for incoming in batch.records:
+                    # of a process that was only taken for dead, the next sign of life begins the call anew
+                    self._state.live.end(batch.project_key, incoming.record.record_id)
             waiting = self._waiting.pop(batch, None)
             if waiting is None:
                 continue

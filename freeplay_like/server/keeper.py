@@ -20,6 +20,9 @@ KEYS_EVERY_S: Final = 60.0
 """How often it is kept when keys were last used."""
 RETENTION_EVERY_S: Final = 60.0
 WIPE_EVERY_S: Final = 10.0
+PACE_EVERY_S: Final = 2.0
+SIZE_EVERY_S: Final = 60.0
+"""How often it is looked whether it is time again."""
 TOMBSTONES_EVERY_S: Final = 3_600.0
 SHARE: Final = 0.2
 """The part of the writer's time that a long piece of work takes: after each slice it rests four times as long."""
@@ -50,6 +53,8 @@ class Keeper:
             self._keys_chore,
             _Chore("deleting what is kept no longer", RETENTION_EVERY_S, self._expire, now),
             _Chore("wiping what was deleted", WIPE_EVERY_S, self._wipe, now),
+            _Chore("measuring the intake", PACE_EVERY_S, store.figures.mark, now),
+            _Chore("writing down the database's size", SIZE_EVERY_S, store.sizes.sample, now),
             _Chore("forgetting old deletions", TOMBSTONES_EVERY_S, self._purge, now),
         ]
         self._thread = threading.Thread(target=self._loop, name="freeplay-like-keeper", daemon=True)

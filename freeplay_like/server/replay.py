@@ -1,4 +1,4 @@
-"""Calls that the server makes itself, with the SDK: one version of a template, with the inputs that are given.
+"""Calls that the server makes itself, with the SDK: test runs, replays, and what the playground asks.
 
 The one file of the server that knows the SDK. A call leaves exactly one record, in this server's own store, before
 its stream tells its end; if the server dies meanwhile, whoever runs next stores it as interrupted.
@@ -17,8 +17,7 @@ from freeplay_like.clock import Clock, SystemClock
 from freeplay_like.core.answer_checks import ANSWER_CHECKS
 from freeplay_like.core.messages import messages_from
 from freeplay_like.core.records import Amendment, Record, ScoreValue, error_info
-from freeplay_like.core.templates import PromptTemplate
-from freeplay_like.core.wire import JsonObject, from_wire, to_wire
+from freeplay_like.core.wire import from_wire, to_wire
 from freeplay_like.errors import ConfigurationError, FreeplayError
 from freeplay_like.flavors.base import Flavor
 from freeplay_like.flavors.registry import flavor_connected, flavor_named
@@ -26,11 +25,13 @@ from freeplay_like.prompts.pinned import PinnedPrompts
 from freeplay_like.recording.base import FlushReport
 from freeplay_like.recording.redaction import Redactor
 from freeplay_like.recording.troubles import Troubles
+from freeplay_like.server.asking import Asked
+from freeplay_like.server.live_calls import LiveCalls
 from freeplay_like.server.outbound import check_host
 from freeplay_like.server.store.accounts.providers import NotConnected, ProviderConnection
 from freeplay_like.server.store.store import Store
-from freeplay_like.server.store.trials.executions import LEASE
-from freeplay_like.server.store.views import Batch, Incoming, IncomingAmendment, Project, StoreUnavailable
+from freeplay_like.server.store.trials.leases import LEASE
+from freeplay_like.server.store.views import Batch, Incoming, IncomingAmendment, StoreUnavailable
 from freeplay_like.session.client import Freeplay
 from freeplay_like.session.streams import CompletionStream
 from freeplay_like.session.test_cases import TestCase, TestCases
@@ -42,51 +43,42 @@ SAVE_AGAIN_S: Final = 1.0
 """How long to wait before a record that could not be stored is tried again."""
 
 
-@attrs.frozen(kw_only=True)
-class Asked:
-    """One call that is to be made: a version of a template with its inputs.
-
-    `history` holds messages, `media` the media by placeholder; `parameters` go over the template's own. `checks` name
-    those of `ANSWER_CHECKS` that score the answer. `api_key_id` is the key on whose behalf.
-    """
-
-    project: Project
-    template: PromptTemplate
-    environment: str
-    variables: JsonObject
-    history: tuple[JsonObject, ...] = ()
-    media: JsonObject = attrs.field(factory=dict)
-    expected: str | None = None
-    parameters: JsonObject = attrs.field(factory=dict)
-    metadata: JsonObject = attrs.field(factory=dict)
-    session_id: str | None = None
-    test_run_id: str | None = None
-    test_case_id: str = ""
-    checks: frozenset[str] = frozenset()
-    api_key_id: str | None = None
-
-
 class Replayer:
     """Makes calls over the provider connections of projects, from any thread.
 
-    `owner` is the server that answers for them. `uses_environment`: where a project has no connection, or one with
-    neither address nor key, address and key come from the server's environment.
+    `owner` is the server that answers for them, `live` where they are seen while they run. `uses_environment`: where
+    a project has no connection, or one with neither address nor key, address and key come from the server's
+    environment.
     """
 
-    def __init__(self, store: Store, owner: str, *, uses_environment: bool = False, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        owner: str,
+        live: LiveCalls,
+        *,
+        uses_environment: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
         self._store = store
+        self._live = live
         self._owner = owner
         self._uses_environment = uses_environment
         self._clock = clock or SystemClock()
         self._is_closing = threading.Event()
         self._troubles = Troubles()
-        self._under_way: set[str] = set()
+        self._under_way: dict[str, int] = {}
         self._flavors: dict[tuple[int, str], tuple[ProviderConnection | None, Flavor]] = {}
 
     @property
     def has_calls(self) -> bool:
         """Whether calls are under way."""
         return bool(self._under_way)
+
+    def keep_seen(self) -> None:
+        """Say of every call under way that it lives: a model that thinks for long says nothing."""
+        for record_id, project_key in list(self._under_way.items()):
+            self._live.grow(project_key, record_id)
 
     def open(self, asked: Asked) -> CompletionStream:
         """Make a call. The stream is iterated, or asked for its result; its `close`, from any thread, breaks it off.
@@ -97,7 +89,9 @@ class Replayer:
         """
         flavor, secret = self._flavor(asked)
         redactor = Redactor(self._troubles, own_key=secret or "")
-        recorder = _StoreRecorder(self._store, asked, redactor, self._owner, self._under_way, self._is_closing)
+        recorder = _StoreRecorder(
+            self._store, asked, redactor, self._owner, self._live, self._under_way, self._is_closing
+        )
         client = Freeplay(flavor, "", prompts=PinnedPrompts(asked.template), recorder=recorder, clock=self._clock)
         try:
             case = _case(asked)
@@ -165,6 +159,7 @@ def _flavor(name: str, connection: ProviderConnection | None) -> Flavor:
         else:
             flavor = flavor_connected(name, connection.secret or "", connection.base_url, connection.api_version)
         flavor.check()
+        flavor.warm()  # what loading a client takes is no latency of the first call
     except ConfigurationError as exc:
         raise NotConnected(f"the provider of flavor {name!r} cannot be called: {exc}") from exc
     return flavor
@@ -189,13 +184,15 @@ class _StoreRecorder:
         asked: Asked,
         redactor: Redactor,
         owner: str,
-        under_way: set[str],
+        live: LiveCalls,
+        under_way: dict[str, int],
         is_closing: threading.Event,
     ) -> None:
         self._store = store
         self._asked = asked
         self._redactor = redactor
         self._owner = owner
+        self._live = live
         self._under_way = under_way
         self._is_closing = is_closing
         self.has_seen_call = False
@@ -203,19 +200,37 @@ class _StoreRecorder:
     def start(self, record: Record) -> None:
         """Lay by what is to be kept if this server dies."""
         self.has_seen_call = True
-        self._under_way.add(record.record_id)
+        record = self._placed(record)
+        self._under_way[record.record_id] = self._asked.project.key
         body = self._redactor.record_json(record)
         self._store.executions.begin_call(self._asked.project, record.record_id, body, self._owner, LEASE)
+        self._live.begin(self._asked.project.key, from_wire(body, Record), size=len(body))
 
     def progress(self, record_id: str, text: str) -> None:
-        """Text that a dead server had received is not kept."""
+        """Show what has come. It is not kept: a server that dies leaves the call without its text."""
+        self._live.grow(self._asked.project.key, self._asked.record_id or record_id, text)
 
     def submit(self, record: Record) -> None:
         """Store the record, and its scores with it; tried again until the server goes down."""
+        record = self._placed(record)
         try:
             self._store_whole(record)
         finally:
-            self._under_way.discard(record.record_id)
+            self._under_way.pop(record.record_id, None)
+            self._live.end(self._asked.project.key, record.record_id)
+
+    def _placed(self, record: Record) -> Record:
+        """The record under the id that was chosen for it, and where it belongs."""
+        asked, template = self._asked, record.template
+        if template is not None and asked.is_apart:
+            template = attrs.evolve(template, environment=None)
+        return attrs.evolve(
+            record,
+            record_id=asked.record_id or record.record_id,
+            replay_of=asked.replay_of,
+            session_id=None if asked.is_apart else record.session_id,
+            template=template if asked.names_template else None,
+        )
 
     def _store_whole(self, record: Record) -> None:
         body = self._redactor.record_json(record)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections.abc import Callable
 from typing import cast
 from urllib.parse import urlsplit
 
 import attrs
 from starlette.requests import HTTPConnection
 
+from freeplay_like.server.live_calls import LiveCalls
 from freeplay_like.server.metrics import Requests
 from freeplay_like.server.store.store import Store
 
@@ -56,6 +58,7 @@ class News:
         self.is_closing = False
         self.issue = 0
         """Counts the announcements."""
+        self._on_close: list[Callable[[], None]] = []
 
     def announce(self) -> None:
         """Something was stored: wake everybody who waits now."""
@@ -67,6 +70,12 @@ class News:
         """The server goes down: nobody waits any more."""
         self.is_closing = True
         self.announce()
+        for act in self._on_close:
+            act()
+
+    def on_close(self, act: Callable[[], None]) -> None:
+        """Call this too when the server goes down."""
+        self._on_close.append(act)
 
     async def wait(self, timeout_s: float) -> None:
         """Return at the next news, when the server goes down (`is_closing`), or after the time.
@@ -81,7 +90,7 @@ class News:
 
 @attrs.frozen(kw_only=True)
 class State:
-    """A running server's store, settings, news and counts. Handlers find it with `state_of(request)`.
+    """A running server's store, settings, news, running calls and counts. Handlers find it with `state_of(request)`.
 
     `work` is set where a run waits to be carried out by a server.
     """
@@ -89,8 +98,15 @@ class State:
     store: Store
     settings: Settings
     news: News = attrs.field(factory=News)
+    live: LiveCalls = attrs.field(factory=LiveCalls)
     requests: Requests = attrs.field(factory=Requests)
     work: threading.Event = attrs.field(factory=threading.Event)
+
+    failures: dict[str, Callable[[], int]] = attrs.field(factory=dict)
+    """How often each of the threads that work by themselves has failed, by its name."""
+
+    def __attrs_post_init__(self) -> None:
+        self.news.on_close(self.live.close)
 
 
 def state_of(connection: HTTPConnection) -> State:

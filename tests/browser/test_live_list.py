@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 
+import attrs
 import pytest
+import requests
 from playwright.sync_api import Page, Route, expect
 
 from freeplay_like.core.records import Record
+from freeplay_like.core.wire import to_wire
 from support.browser import Pages
 from support.shop import Shop
 
 pytestmark = pytest.mark.browser
 
-ROWS = "table.calls tbody tr"
+ROWS = "#rows > tr"
 
 
 def ids(page: Page) -> list[str]:
@@ -53,8 +57,9 @@ def test_a_new_call_appears_on_top_once_without_a_reload(page: Page, new_shop: S
 
 def test_only_calls_that_the_filter_lets_through_appear(page: Page, new_shop: Shop) -> None:
     watch(new_shop, page)
-    page.get_by_label("Status").select_option("complete")
-    expect(page.get_by_text("Filtered")).to_be_visible()
+    page.get_by_label("Search").fill("outcome:complete")
+    expect(page).to_have_url(re.compile("complete"))
+    expect(page.get_by_role("link", name="show all calls")).to_be_visible()
     is_live(page)
     refused = new_shop.maker(seed=2).one(1, outcome="refused")
     complete = new_shop.maker(seed=3).one(2)
@@ -76,7 +81,7 @@ def test_a_list_that_lost_its_server_goes_on_where_it_was(pages: Pages, own_shop
     expect(page.locator("[data-live]")).to_have_text("waiting for the server")
     own_shop.backend.start()
     own_shop.post(third)
-    expect(page.locator(ROWS)).to_have_count(3)
+    expect(page.locator(ROWS)).to_have_count(3, timeout=20_000)
     is_live(page)
     own_shop.post(fourth)
     expect(page.locator(ROWS)).to_have_count(4)
@@ -112,7 +117,65 @@ def test_a_list_is_live_however_slowly_its_scripts_come(page: Page, new_shop: Sh
 def test_an_older_page_stays_as_it_is(page: Page, new_shop: Shop) -> None:
     records = new_shop.maker().make(60)
     new_shop.post(*records)
-    new_shop.sign_in(page).get_by_role("link", name="Older").click()
+    new_shop.sign_in(page).get_by_role("link", name="Older →").click()
     expect(page.locator(ROWS)).to_have_count(10)
     assert page.locator("[data-live]").count() == 0
     assert page.locator("[hx-sse\\:connect]").count() == 0
+
+
+def test_what_somebody_reads_does_not_move_until_they_are_done(page: Page, new_shop: Shop) -> None:
+    first = watch(new_shop, page)
+    page.keyboard.press("j")
+    new_shop.post(second := new_shop.maker(seed=2).one(2))
+    expect(page.get_by_role("link", name="1 new call")).to_be_visible()
+    expect(page.locator("[data-live]")).to_have_text("paused")
+    new_shop.post(third := new_shop.maker(seed=3).one(3))
+    expect(page.get_by_role("link", name="2 new calls")).to_be_visible()
+    assert ids(page) == [first.record_id]
+    page.keyboard.press("G")
+    expect(page.locator(ROWS)).to_have_count(3)
+    assert ids(page) == [third.record_id, second.record_id, first.record_id]
+    is_live(page)
+    new_shop.post(new_shop.maker(seed=4).one(4))
+    expect(page.locator(ROWS)).to_have_count(4)
+    assert page.evaluate("window.mark") == "here"
+
+
+def test_new_calls_wait_while_some_are_chosen(page: Page, new_shop: Shop) -> None:
+    watch(new_shop, page)
+    page.locator(f"{ROWS} input").check()
+    new_shop.post(new_shop.maker(seed=2).one(2))
+    expect(page.get_by_role("link", name="1 new call")).to_be_visible()
+    expect(page.locator(f"{ROWS} input")).to_be_checked()
+    page.locator(f"{ROWS} input").uncheck()
+    page.get_by_role("link", name="1 new call").click()
+    expect(page.locator(ROWS)).to_have_count(2)
+
+
+def test_the_figures_follow_what_has_come(page: Page, new_shop: Shop) -> None:
+    watch(new_shop, page)
+    expect(page.locator("#found")).to_have_text("1 call")
+    new_shop.post(new_shop.maker(seed=2).one(2, outcome="error"))
+    expect(page.locator("#found")).to_have_text("2 calls, 1 error (50.0 %)", timeout=20_000)
+    expect(page.locator("details.facet[data-facet=outcome] .pick")).to_have_count(2)
+    assert page.evaluate("window.mark") == "here"
+
+
+def test_says_how_many_calls_run_now_and_forgets_them_when_they_end(page: Page, new_shop: Shop) -> None:
+    watch(new_shop, page)
+    expect(page.locator("#running")).to_have_text("")
+    ended = new_shop.maker(seed=2).one(2)
+    begun = attrs.evolve(ended, outcome="interrupted", ended_at=None, latency_ms=None, choices=())
+    told = {"calls": [{"record_id": begun.record_id, "record": json.loads(to_wire(begun)), "at": 0, "text": "In"}]}
+    answer = requests.post(
+        f"{new_shop.backend.api_base}/v2/projects/{new_shop.project_id}/records:live",
+        json=told,
+        headers={"Authorization": f"Bearer {new_shop.api_key}"},
+        timeout=20,
+    )
+    assert answer.json() == {"unknown": []}
+    expect(page.locator("#running")).to_contain_text("1 streaming now")
+    expect(page.locator("#running a")).to_have_attribute("href", re.compile(f"/calls/{begun.record_id}$"))
+    new_shop.post(ended)
+    expect(page.locator(ROWS)).to_have_count(2)
+    expect(page.locator("#running")).to_have_text("")

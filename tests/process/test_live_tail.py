@@ -10,7 +10,7 @@ import attrs
 import pytest
 import requests
 
-from freeplay_like.server.pages.live import MOST_TAILS
+from freeplay_like.server.pages.calls.tail import MOST_TAILS
 from support.backend import BackendProcess
 from support.records import RecordMaker, post_records
 from support.waiting import until
@@ -24,7 +24,7 @@ class Event:
 
     @property
     def rows(self) -> list[str]:
-        return re.findall(r"/calls/([0-9a-f-]{36})", self.data)
+        return re.findall(r'class="row-link" href="[^"]*/calls/([0-9a-f-]{36})"', self.data)
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_text_with_any_kind_of_line_end_stays_in_its_event(
 def test_only_what_the_filter_lets_through_is_told(own_backend: BackendProcess, person: requests.Session) -> None:
     maker = RecordMaker(project_id=own_backend.project_id)
     records = [maker.one(0, outcome="refused"), maker.one(1), maker.one(2, outcome="refused")]
-    with open_tail(own_backend, person, after="0", outcome="complete") as answer:
+    with open_tail(own_backend, person, after="0", q="outcome:complete") as answer:
         post_records(own_backend.api_base, own_backend.api_key, records)
         event = next(events(answer))
     assert event.rows == [records[1].record_id]

@@ -68,7 +68,8 @@ class Sink:
     """The backend. Replies with those of `script`, one a request, and then as a good backend does.
 
     `rejects` are ids of records and amendments that it never takes. Both are stored by id; a record that has ended
-    replaces one that was interrupted. Where it `is_old` it has never heard of amendments.
+    replaces one that was interrupted. Where it `is_old` it has never heard of amendments. `told` are the bodies that
+    told of running calls, each answered with `live_status`.
     """
 
     def __init__(self, *script: Reply, judge: Judge | None = None, port: int = 0) -> None:
@@ -78,6 +79,8 @@ class Sink:
         self.records: dict[str, dict[str, Any]] = {}
         self.amendments: dict[str, dict[str, Any]] = {}
         self.is_old = False
+        self.told: list[list[dict[str, Any]]] = []
+        self.live_status = 200
         self.requests: list[Request] = []
         self.changed = threading.Condition()
         self._ended = threading.Event()
@@ -189,6 +192,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers.get("Content-Encoding") == "gzip":
             body = zlib.decompress(body, zlib.MAX_WBITS | 16)
+        if self.path.endswith("/records:live"):
+            self._hear(json.loads(body))
+            return
         key = self.headers.get("Authorization", "").removeprefix("Bearer ")
         request = Request(self.path, key, json.loads(body), len(body))
         reply = self.owner.take(request)
@@ -199,6 +205,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(reply.status, {"message": "as the script says"}, reply.headers)
             return
         self._answer(200, self.owner.answer_to(request), {})
+
+    def _hear(self, body: dict[str, Any]) -> None:
+        """Running calls, which scripted answers are not for."""
+        self.owner.told.append(body["calls"])
+        status = self.owner.live_status
+        self._answer(status, {"unknown": []} if status == 200 else {"message": "Not Found"}, {})
 
     def _answer(self, status: int, content: dict[str, object], headers: dict[str, str]) -> None:
         data = json.dumps(content).encode()

@@ -20,6 +20,7 @@ from freeplay_like.server.api import (
     projects,
     prompts,
     providers,
+    running,
     search,
     sessions,
     statistics,
@@ -47,6 +48,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *statistics.OPERATIONS,
     *completions.OPERATIONS,  # after those whose addresses say more than an id
     *exports.OPERATIONS,
+    *running.OPERATIONS,
     *deletion.OPERATIONS,
     *freeplay_016.OPERATIONS,
 )

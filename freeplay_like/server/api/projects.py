@@ -11,11 +11,9 @@ from starlette.exceptions import HTTPException
 
 from freeplay_like.core.wire import JsonObject
 from freeplay_like.server.api.operations import PROJECT, Ask, operation
-from freeplay_like.server.checks import NAME_LIMIT, is_name, said_of_name
+from freeplay_like.server.checks import NAME_LIMIT, RETENTION_LIMIT_DAYS, is_name, said_of_name
 from freeplay_like.server.store.removal.deletion import DeletionReport
 from freeplay_like.server.store.views import Project
-
-RETENTION_LIMIT_DAYS: Final = 36_500
 
 Days = Annotated[int, msgspec.Meta(ge=1, le=RETENTION_LIMIT_DAYS)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_LIMIT)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, TypeAlias
 
 import attrs
 from msgspec import Meta
@@ -13,11 +13,16 @@ from freeplay_like.core.template_wire import freeplay_tools
 from freeplay_like.core.templates import PromptTemplate
 from freeplay_like.core.wire import JsonObject
 from freeplay_like.server.checks import check_depth
-from freeplay_like.server.store.prompts.views import LATEST, Draft, Move, VersionRef, check_name
+from freeplay_like.server.store.prompts.views import (
+    ENVIRONMENT_LIMIT,
+    LATEST,
+    Draft,
+    Move,
+    VersionRef,
+    check_environment_name,
+    check_name,
+)
 from freeplay_like.server.store.views import TemplateSummary, TemplateVersion, VersionSummary
-
-ENVIRONMENT_LIMIT: Final = 100
-"""The most characters of an environment's name."""
 
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
 Text: TypeAlias = Annotated[str, Meta(max_length=4_000)]
@@ -81,7 +86,8 @@ def draft_of(name: str, template_id: str | None, body: NewVersion) -> Draft:
 
     Raises:
         TemplateError: something in it makes no template; names the field.
-        HTTPException: 400, an environment's name is none, or a value is one that cannot be kept.
+        Refused: an environment's name is none.
+        HTTPException: 400, a value is one that cannot be kept.
     """
     check_name(name)
     check_nesting(body, "template_messages", "llm_parameters", "tool_schema", "output_schema")
@@ -118,15 +124,10 @@ def environment_names(names: list[str]) -> list[str]:
     """The names, if environments can be called so.
 
     Raises:
-        HTTPException: 400, one cannot.
+        Refused: one cannot.
     """
     for name in names:
-        if not name.strip() or len(name) > ENVIRONMENT_LIMIT or not name.isprintable() or "/" in name:
-            raise HTTPException(
-                400,
-                f"an environment's name has 1 to {ENVIRONMENT_LIMIT} printable characters without '/', "
-                f"not {name[:ENVIRONMENT_LIMIT]!r}",
-            )
+        check_environment_name(name)
     return names
 
 

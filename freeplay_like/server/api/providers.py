@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, Final
 
 import attrs
 from msgspec import UNSET, Meta, UnsetType
-from starlette.exceptions import HTTPException
 
 from freeplay_like.core.wire import JsonObject
 from freeplay_like.server.api.dataset_forms import Done
 from freeplay_like.server.api.operations import PROJECT, Ask, operation
-from freeplay_like.server.outbound import check_base_url
+from freeplay_like.server.connections import KEY_PATTERN, SECRET_LEAST, SECRET_LIMIT, checked
 from freeplay_like.server.store.accounts.providers import ConnectionDraft, ProviderConnection
 
 _PROVIDERS: Final = f"{PROJECT}/providers"
 _PROVIDER: Final = f"{_PROVIDERS}/{{flavor}}"
 
-Connectable = Literal[
-    "anthropic_chat", "anthropic_text", "azure_openai_chat", "openai_chat", "openai_responses", "openai_text"
-]
-"""The flavors whose provider is told by an address and a key."""
-CONNECTABLE: Final[tuple[str, ...]] = get_args(Connectable)
-AZURE: Final = "azure_openai_chat"
-
-Secret = Annotated[str, Meta(min_length=8, max_length=4_000, pattern=r"^[\x21-\x7e]+$")]
-"""A provider's key. A shorter one could not be kept out of records: it may stand in any text."""
+Secret = Annotated[str, Meta(min_length=SECRET_LEAST, max_length=SECRET_LIMIT, pattern=KEY_PATTERN)]
 
 
 @attrs.frozen(kw_only=True)
@@ -66,24 +57,15 @@ def list_providers(ask: Ask[None]) -> JsonObject:
 def set_provider(ask: Ask[NewConnection]) -> ShownConnection:
     """Say how the server reaches the provider of a flavor, for the calls that it makes itself."""
     flavor, body = ask.path("flavor"), ask.body
-    if flavor not in CONNECTABLE:
-        known = ", ".join(CONNECTABLE)
-        raise HTTPException(400, f"flavor {flavor[:100]!r} cannot be connected; those that can: {known}")
-    base_url = None if body.base_url is None else check_base_url(body.base_url)
-    if flavor == AZURE and (base_url is None or body.api_version is None):
-        missing = "base_url" if base_url is None else "api_version"
-        raise HTTPException(400, f"{missing}: flavor {AZURE!r} needs the resource's base_url and an api_version")
-    if flavor != AZURE and body.api_version is not None:
-        raise HTTPException(400, f"api_version: only flavor {AZURE!r} has one; leave it out")
     draft = ConnectionDraft(
         flavor=flavor,
-        base_url=base_url,
+        base_url=body.base_url,
         api_version=body.api_version,
         secret=body.secret if isinstance(body.secret, str) else None,
         keeps_secret=body.secret is UNSET,
         by=ask.key.key_id,
     )
-    return _shown(ask.store.providers.put(ask.project, draft))
+    return _shown(ask.store.providers.put(ask.project, checked(draft)))
 
 
 @operation("DELETE", _PROVIDER, scope="admin", returns=Done)

@@ -11,6 +11,7 @@ import attrs
 from freeplay_like.core.completion import Choice
 from freeplay_like.core.messages import Message, ToolCall
 from freeplay_like.core.records import Amendment, Record
+from freeplay_like.core.reviews import standing
 from freeplay_like.core.wire import JsonObject, from_wire, to_wire
 from freeplay_like.server.api.completions import THUMB, with_amendments
 from freeplay_like.server.api.operations import PROJECT, Ask, Query, operation
@@ -195,7 +196,7 @@ def completion_to_wire(sent: SentRecord) -> JsonObject:
     record = from_wire(sent.body, Record)
     said = [from_wire(one, Amendment) for one in sent.amendments]
     template, choice = record.template, record.choices[0] if record.choices else None
-    scores = {name: value for one in said for name, value in one.scores.items()}
+    scores = {name: value for one in standing(said) for name, value in one.scores.items()}
     return {
         "message_type": "completion",
         "completion_id": record.record_id,
@@ -246,6 +247,8 @@ def _response(choice: Choice) -> str:
 
 def _feedback(said: Sequence[Amendment]) -> Iterator[tuple[str, object]]:
     for one in said:
+        if one.reviewer_id is not None:
+            continue  # it is the team that says this, not the customer
         yield from one.comments.items()
         if one.feedback is not None:
             yield THUMB, one.feedback

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from decimal import Decimal
 from math import floor, log10
 from typing import Final
 
@@ -76,6 +77,15 @@ def count(number: float | None) -> str:
     return MISSING if number is None else f"{number:,.0f}"
 
 
+def compact(number: float) -> str:
+    """In four places or so: `9,211`, `38.4k`, `1.25M`."""
+    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if number >= unit:
+            scale = 1e3 if letter == "k" else unit
+            return f"{number / scale:.{2 if number < 10 * scale else 1 if number < 1000 * scale else 0}f}{letter}"
+    return count(number)
+
+
 def dollars(nano_usd: int | None) -> str:
     """Cents, and what is less than a dime with two digits that say something: `$12.30`, `$0.0035`, `$0`."""
     if nano_usd is None:
@@ -84,6 +94,26 @@ def dollars(nano_usd: int | None) -> str:
         return "$0"
     usd = nano_usd / 1_000_000_000
     return f"${usd:,.{max(2, 1 - floor(log10(usd)))}f}"
+
+
+def size(number: float) -> str:
+    """Bytes as people say them: `812 B`, `1.2 kB`, `35 MB`."""
+    for unit in ("B", "kB", "MB"):
+        if number < 999.5:
+            return f"{number:.1f} {unit}" if unit != "B" and number < 9.95 else f"{number:.0f} {unit}"
+        number /= 1000
+    return f"{number:.1f} GB"
+
+
+def clipped(text: str, limit: int) -> str:
+    """The beginning of a text, with a sign where more was left out."""
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def amount(usd: Decimal) -> str:
+    """Dollars to the last digit that is not nothing, cents at least: `0.15`, `3.00`, `0.0000345`."""
+    whole, _, rest = f"{usd:f}".partition(".")
+    return f"{int(whole):,}.{rest.rstrip('0').ljust(2, '0')}"
 
 
 def rate(number: float | None) -> str:
@@ -126,10 +156,17 @@ def indented(data: bytes) -> bytes:
 
 def pretty_text(text: str) -> str:
     """JSON text for people; text that is not JSON stays as it is."""
+    return laid_out(text) or text
+
+
+def laid_out(text: str) -> str | None:
+    """JSON text with its lines; None where it is not JSON."""
+    data = text.encode(errors="replace")
     try:
-        return msgspec.json.format(text, indent=2)
+        msgspec.json.decode(data, type=msgspec.Raw)
+        return indented(data).decode()
     except (msgspec.DecodeError, RecursionError):
-        return text
+        return None
 
 
 def inline(value: JsonValue) -> str:

@@ -15,18 +15,19 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from freeplay_like.core.wire import to_wire
-from freeplay_like.server.auth import require_person
+from freeplay_like.server.auth import Person, require_person
 from freeplay_like.server.pages import addresses, formats
 from freeplay_like.server.pages.context import MessageContext
+from freeplay_like.server.pages.markdown import markdown
 from freeplay_like.server.pages.static import asset
 from freeplay_like.server.state import State
-from freeplay_like.server.store.views import CallFilter, Project
+from freeplay_like.server.store.views import NotFound, Project, Refused
 
 Build: TypeAlias = Callable[[State, Request], object]
 """Makes a page's context. Blocks: it is called in a thread.
 
 Raises:
-    PageProblem: there is no such page.
+    PageProblem, NotFound, Refused: there is no such page.
 """
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -60,40 +61,39 @@ def environment() -> jinja2.Environment:
         duration=formats.duration,
         dollars=formats.dollars,
         count=formats.count,
+        compact=formats.compact,
         rate=formats.rate,
         pretty=formats.pretty,
         pretty_text=formats.pretty_text,
         inline=formats.inline,
+        markdown=markdown,
+        size=formats.size,
+        clipped=formats.clipped,
+        amount=formats.amount,
     )
-    for address in (
-        addresses.project_address,
-        addresses.calls_address,
-        addresses.call_address,
-        addresses.session_address,
-        addresses.version_address,
-    ):
-        env.globals[address.__name__] = address
+    for name in addresses.__all__:
+        env.globals[name] = getattr(addresses, name)
     env.globals["asset"] = asset
-    env.globals["CallFilter"] = CallFilter
     return env
 
 
-def render(template: str, context: object, warning: str | None = None) -> str:
-    """A template, filled in. Templates know the context as `page` and write times with `ago`.
+def render(template: str, context: object, *, person: Person | None = None, warning: str | None = None) -> str:
+    """A whole page, filled in. Templates know the context as `page`, who looks at it as `person`, and `ago`.
 
     `warning` is what everybody should know who looks at any page.
     """
+    return render_part(template, {"page": context, "person": person, "warning": warning})
+
+
+def render_part(template: str, values: Mapping[str, object]) -> str:
+    """A template, filled in with these names, and `ago`, with which times are written."""
     now = datetime.now(UTC)
-    return (
-        environment()
-        .get_template(template)
-        .render(page=context, ago=lambda then: formats.ago(then, now), warning=warning)
-    )
+    return environment().get_template(template).render(**values, ago=lambda then: formats.ago(then, now))
 
 
 def page(path: str, template: str, build: Build, state: State) -> list[Route]:
     """The routes of a page and of its JSON twin."""
-    html, json = _html(template, build, state), _json(build, state)
+    html, json = _html(template, build, state), json_page(build, state)
     return [Route(f"{path}.json", json, methods=["GET"]), Route(path, html, methods=["GET"])]
 
 
@@ -103,7 +103,12 @@ def _html(template: str, build: Build, state: State) -> Endpoint:
             context = build(state, request)
         except PageProblem as problem:
             return message_page(problem.title, problem.message, status=problem.status)
-        return HTMLResponse(render(template, context, state.store.disk.problem), headers=_HEADERS)
+        except (NotFound, Refused) as exc:
+            return message_page(*_said(exc))
+        warning = state.store.disk.problem
+        return HTMLResponse(
+            render(template, context, person=require_person(request), warning=warning), headers=_HEADERS
+        )
 
     async def endpoint(request: Request) -> Response:
         require_person(request)
@@ -112,12 +117,16 @@ def _html(template: str, build: Build, state: State) -> Endpoint:
     return endpoint
 
 
-def _json(build: Build, state: State) -> Endpoint:
+def json_page(build: Build, state: State) -> Endpoint:
+    """The JSON twin of a page."""
+
     def answer(request: Request) -> Response:
         try:
             context = build(state, request)
         except PageProblem as problem:
             return JSONResponse({"message": problem.message}, status_code=problem.status)
+        except (NotFound, Refused) as exc:
+            return JSONResponse({"message": str(exc)}, status_code=404 if isinstance(exc, NotFound) else 400)
         body = formats.indented(to_wire(context))
         return Response(body, media_type="application/json", headers=_HEADERS)
 
@@ -126,6 +135,12 @@ def _json(build: Build, state: State) -> Endpoint:
         return await run_in_threadpool(answer, request)
 
     return endpoint
+
+
+def _said(exc: NotFound | Refused) -> tuple[str, str, int]:
+    if isinstance(exc, NotFound):
+        return "There is no such thing", f"{exc}.", 404
+    return "This cannot be shown", f"{exc}.", 400
 
 
 def project_of(state: State, request: Request) -> Project:
@@ -141,9 +156,7 @@ def project_of(state: State, request: Request) -> Project:
     return project
 
 
-def message_page(
-    title: str, message: str, *, status: int = 404, headers: Mapping[str, str] | None = None
-) -> HTMLResponse:
+def message_page(title: str, message: str, status: int = 404, headers: Mapping[str, str] | None = None) -> HTMLResponse:
     """A page that only says something: not found, method not allowed, a failure."""
     context = MessageContext(title=title, message=message)
     return HTMLResponse(render("message.html", context), status_code=status, headers={**_HEADERS, **(headers or {})})

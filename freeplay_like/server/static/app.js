@@ -1,9 +1,6 @@
 // What the pages do beyond links and forms. Everything is still readable, filterable and linkable without it.
 "use strict";
 (() => {
-  const MOST_ROWS = 300; // a list that grew past this is loaded again, so that a page left open stays light
-  const RELOAD_AFTER_MS = 1000;
-
   // --- relative times: the same words as the server writes -------------------------------------------------
   const STEPS = [[60, 1, "s"], [3600, 60, "min"], [86400, 3600, "h"], [86400 * 30, 86400, "d"]];
   function ago(then) {
@@ -20,77 +17,98 @@
   }
   setInterval(tick, 10000);
 
-  // --- filters: an address says only what is set -----------------------------------------------------------
-  document.addEventListener("htmx:config:request", (event) => {
-    const { ctx } = event.detail;
-    if (!ctx.sourceElement.matches(".filters")) return;
-    for (const [name, value] of [...ctx.request.body]) if (!value.trim()) ctx.request.body.delete(name);
+  // --- what changes a page: at its start, and after each part that is put in ------------------------------
+  const starters = [];
+  function onLoad(start) {
+    starters.push(start);
+    start(document);
+  }
+  document.addEventListener("htmx:after:swap", () => {
+    tick();
+    for (const start of starters) start(document);
   });
+  document.addEventListener("htmx:before:request", () => document.getElementById("problem").replaceChildren());
 
-  // --- the live tail ---------------------------------------------------------------------------------------
-  let reload = null;
-  function loadAgain() {
-    reload ??= setTimeout(() => {
-      reload = null;
-      htmx.ajax("GET", location.href, { target: "#calls", select: "#calls", swap: "outerHTML" });
-    }, RELOAD_AFTER_MS);
+  // --- said to those who cannot see it ---------------------------------------------------------------------
+  function say(text) {
+    document.getElementById("said").textContent = text;
   }
-  function show(text, isWaiting) {
-    const sign = document.querySelector("[data-live]");
-    if (!sign) return;
-    sign.hidden = false;
-    sign.textContent = text;
-    sign.classList.toggle("waiting", isWaiting);
-  }
-  document.addEventListener("htmx:sse:after:connection", () => show("live", false));
-  document.addEventListener("htmx:sse:error", (event) =>
-    show(event.detail.status === 401 ? "signed out: reload to sign in" : "waiting for the server", true));
-  document.addEventListener("behind", loadAgain);
-  document.addEventListener("htmx:sse:before:message", (event) => {
-    const rows = event.target.rows;
-    if (rows) event.target.dataset.rows = rows.length;
-  });
-  document.addEventListener("htmx:sse:after:message", (event) => {
-    const body = event.target;
-    if (!body.rows) return location.reload(); // the page that waits for the first call
-    for (let i = 0; i < body.rows.length - Number(body.dataset.rows); i++) body.rows[i].classList.add("is-new");
-    document.querySelector("#calls .none")?.remove();
-    if (body.rows.length > MOST_ROWS && scrollY === 0) loadAgain();
-  });
 
-  // --- keys ------------------------------------------------------------------------------------------------
-  function move(step) {
-    const links = [...document.querySelectorAll(".row-link")];
-    const here = links.indexOf(document.activeElement);
-    const next = links[here < 0 ? (step > 0 ? 0 : links.length - 1) : here + step];
-    next?.focus();
-    next?.scrollIntoView({ block: "nearest" });
+  // --- keys: every one is in the sheet that ? opens --------------------------------------------------------
+  const keys = new Map();
+  let begun = "";
+  function key(names, about, act) {
+    for (const name of [].concat(names)) keys.set(name, { about, act, names: [].concat(names) });
   }
-  const KEYS = {
-    j: () => move(1),
-    k: () => move(-1),
-    "/": () => document.querySelector("input[type=search]")?.select(),
-    "[": () => document.querySelector("a[rel=prev]")?.click(),
-    "]": () => document.querySelector("a[rel=next]")?.click(),
-  };
+  function showKeys() {
+    const sheet = document.getElementById("keys");
+    const list = sheet.querySelector("dl");
+    list.replaceChildren(...[...new Set([...keys.values()].map((known) => known.about))].map((about) => {
+      const row = document.createElement("div");
+      const does = document.createElement("dt");
+      const which = document.createElement("dd");
+      does.textContent = about;
+      const { names } = [...keys.values()].find((known) => known.about === about);
+      names.forEach((name, i) => {
+        if (i) which.append(" or ");
+        name.split(" ").forEach((part, j) => {
+          if (j) which.append(" then ");
+          which.append(Object.assign(document.createElement("kbd"), { textContent: part }));
+        });
+      });
+      row.append(does, which);
+      return row;
+    }));
+    sheet.showModal();
+  }
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) return;
-    const act = KEYS[event.key];
-    if (!act) return;
-    event.preventDefault();
-    act();
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (event.target.closest("input:not([type=checkbox], [type=radio]), select, textarea, dialog")) {
+      if (event.key === "Escape" && !event.target.closest("dialog")) event.target.blur();
+      return;
+    }
+    const name = begun ? `${begun} ${event.key}` : event.key;
+    begun = "";
+    const known = keys.get(name);
+    if (!known) {
+      if ([...keys.keys()].some((other) => other.startsWith(`${name} `))) begun = name;
+      return;
+    }
+    if (known.act(event) !== false) event.preventDefault();
+  });
+  function follow(selector) {
+    return () => document.querySelector(selector)?.click();
+  }
+  key("?", "Show the keys", showKeys);
+  key("/", "Search", () => document.querySelector("input[type=search]")?.select());
+  key("[", "Previous", follow("a[rel=prev]"));
+  key("]", "Next", follow("a[rel=next]"));
+  key([..."123456789"], "Go to a room", (event) => {
+    const room = document.querySelectorAll(".top nav a")[Number(event.key) - 1];
+    if (!room) return false;
+    room.click();
+  });
+  key("c", "Copy the link", () => document.querySelector("[data-copy]")?.click());
+
+  // --- copy: a button with data-copy copies the address, or the text of the element that it names ----------
+  onLoad(() => {
+    for (const button of document.querySelectorAll("[data-copy]:not([data-ready])")) {
+      button.dataset.ready = "";
+      button.hidden = !navigator.clipboard;
+      const label = button.textContent;
+      button.addEventListener("click", async () => {
+        const source = button.dataset.copy && document.getElementById(button.dataset.copy);
+        try {
+          await navigator.clipboard.writeText(source ? source.textContent : location.href);
+          button.textContent = "Copied";
+          say("Copied");
+          setTimeout(() => { button.textContent = label; }, 2000);
+        } catch {
+          button.textContent = "Not allowed by the browser";
+        }
+      });
+    }
   });
 
-  // --- copy the address ------------------------------------------------------------------------------------
-  for (const button of document.querySelectorAll("[data-copy]")) {
-    button.hidden = !navigator.clipboard;
-    button.addEventListener("click", async () => {
-      try {
-        await navigator.clipboard.writeText(location.href);
-        button.textContent = "Copied";
-      } catch {
-        button.textContent = "Not allowed: copy it from the address bar";
-      }
-    });
-  }
+  window.freeplayLike = { key, onLoad, say, follow };
 })();

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0011"
+HEAD: Final = "0014"
 """The newest migration; named here, so that an up-to-date file is opened without loading Alembic."""
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"

@@ -13,6 +13,7 @@ from freeplay_like.server.store.access import Access, Part
 from freeplay_like.server.store.records.tables import record, sender
 from freeplay_like.server.store.sqlite_files import FileSizes, file_sizes
 from freeplay_like.server.store.tables import from_micros, store_state, to_micros
+from freeplay_like.server.store.views import Project
 
 SENDER_AGE: Final = timedelta(hours=1)
 """How long ago a sender may have been heard of to be counted."""
@@ -47,6 +48,23 @@ class StoreStatus:
     lags: tuple[Lag, ...]
     senders: Senders
     files: FileSizes
+
+
+@attrs.frozen(kw_only=True)
+class SenderState:
+    """A process that delivers, as it said of itself when it was last heard of.
+
+    `lag_s` is how old the oldest record then was that it had not delivered before; None where it does not say.
+    """
+
+    sender_id: str
+    host: str | None
+    pid: int | None
+    sdk: str | None
+    seen_at: datetime
+    lag_s: float | None
+    spooled_bytes: int
+    dropped: int
 
 
 def status(connection: sa.Connection, path: Path, now: datetime) -> StoreStatus:
@@ -87,6 +105,35 @@ def _senders(connection: sa.Connection, now: datetime) -> Senders:
     )
 
 
+def senders_of(connection: sa.Connection, of: Project, limit: int) -> tuple[SenderState, ...]:
+    """The processes that delivered to a project, those first that were heard of last."""
+    rows = connection.execute(
+        sa.select(sender).where(sender.c.project_key == of.key).order_by(sender.c.seen_at.desc()).limit(limit)
+    )
+    return tuple(_sender(row._mapping) for row in rows)
+
+
+def _sender(fields: sa.RowMapping) -> SenderState:
+    oldest = fields["oldest_unsent_at"]
+    return SenderState(
+        sender_id=fields["sender_id"],
+        host=fields["host"],
+        pid=fields["pid"],
+        sdk=fields["sdk"],
+        seen_at=from_micros(fields["seen_at"]),
+        lag_s=None if oldest is None else max(0, fields["seen_at"] - oldest) / 1_000_000,
+        spooled_bytes=fields["spooled_bytes"],
+        dropped=fields["dropped"],
+    )
+
+
+def oldest_call(connection: sa.Connection, of: Project) -> datetime | None:
+    """When the oldest call of a project began that is kept."""
+    statement = sa.select(sa.func.min(record.c.started_at)).where(record.c.project_key == of.key)
+    oldest = connection.scalar(statement)
+    return None if oldest is None else from_micros(oldest)
+
+
 class Status(Part):
     """Tells how the store is."""
 
@@ -97,3 +144,11 @@ class Status(Part):
     def now(self) -> StoreStatus:
         """How the store is at this moment."""
         return self._access.ask(status, self._path, self._access.clock.now())
+
+    def senders(self, project_id: str, limit: int = 100) -> tuple[SenderState, ...]:
+        """The processes that delivered to a project, those first that were heard of last."""
+        return self._access.ask_of(project_id, senders_of, (), limit)
+
+    def oldest_call(self, project_id: str) -> datetime | None:
+        """When the oldest call of a project began that is kept; None where there is none."""
+        return self._access.ask_of(project_id, oldest_call, None)

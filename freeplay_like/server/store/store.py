@@ -22,6 +22,7 @@ from freeplay_like.server.store.accounts.keys import ApiKeys
 from freeplay_like.server.store.accounts.people import People
 from freeplay_like.server.store.accounts.projects import Projects
 from freeplay_like.server.store.accounts.providers import Providers
+from freeplay_like.server.store.accounts.saved_views import SavedViews
 from freeplay_like.server.store.derived import following
 from freeplay_like.server.store.derived.finding import Search
 from freeplay_like.server.store.derived.sessions import Sessions
@@ -31,22 +32,28 @@ from freeplay_like.server.store.figures import Figures, Times
 from freeplay_like.server.store.pricing.priced import Prices
 from freeplay_like.server.store.pricing.prices import Pricer
 from freeplay_like.server.store.prompts.environments import Environments
+from freeplay_like.server.store.prompts.figures import PromptFigures
 from freeplay_like.server.store.prompts.templates import Prompts
 from freeplay_like.server.store.records import saving
 from freeplay_like.server.store.records.calls import Calls
 from freeplay_like.server.store.records.completions import Completions
+from freeplay_like.server.store.records.conversations import Conversations
 from freeplay_like.server.store.records.exports import Exports
+from freeplay_like.server.store.records.reviews import Reviews
 from freeplay_like.server.store.records.session_metadata import SessionMetadata
 from freeplay_like.server.store.records.spans import Spans
 from freeplay_like.server.store.records.traces import Traces
 from freeplay_like.server.store.removal.deletion import Deletion
+from freeplay_like.server.store.sizes import Sizes
 from freeplay_like.server.store.status import Status
 from freeplay_like.server.store.tables import store_state, to_micros
 from freeplay_like.server.store.trials.datasets import Datasets
 from freeplay_like.server.store.trials.executions import Executions
+from freeplay_like.server.store.trials.replays import Replays
 from freeplay_like.server.store.trials.test_cases import TestCases
 from freeplay_like.server.store.trials.test_runs import TestRuns
 from freeplay_like.server.store.trials.test_suites import TestSuites
+from freeplay_like.server.store.trials.trials import Trials
 from freeplay_like.server.store.views import Batch, StoreResult, StoreUnavailable
 from freeplay_like.server.store.writer import Settled, Writer
 
@@ -85,24 +92,31 @@ class Store:
         self.keys = ApiKeys(access)
         self.people = People(access)
         self.calls = Calls(access)
+        self.saved_views = SavedViews(access)
         self.sessions = Sessions(access)
         self.statistics = Statistics(access)
         self.search = Search(access)
+        self.reviews = Reviews(access)
         self.completions = Completions(access)
+        self.conversations = Conversations(access)
         self.traces = Traces(access)
         self.session_metadata = SessionMetadata(access)
         self.prompts = Prompts(access)
         self.environments = Environments(access)
+        self.prompt_figures = PromptFigures(access)
         self.datasets = Datasets(access)
         self.test_cases = TestCases(access)
         self.test_runs = TestRuns(access)
         self.test_suites = TestSuites(access)
+        self.trials = Trials(access)
         self.executions = Executions(access, self.save)
+        self.replays = Replays(access)
         self.providers = Providers(access)
         self.prices = Prices(access, self._pricer)
         self.deletion = Deletion(access)
         self.spans = Spans(access, self._save)
         self.status = Status(access, path)
+        self.sizes = Sizes(access, path)
         self.exports = Exports(access)
         self._pricer.start(access)
 

@@ -46,6 +46,18 @@ api_key: Final = sa.Table(
     sa.Column("last_used_at", sa.BigInteger),
 )
 
+person: Final = sa.Table(
+    "person",
+    metadata,
+    sa.Column("key", Key, primary_key=True),
+    sa.Column("id", sa.String(36), nullable=False, unique=True),
+    sa.Column("name", sa.String(100), nullable=False),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("removed_at", sa.BigInteger),
+)
+"""Who may look at the pages. One who was removed stays: what they said of calls still names them."""
+
 sign_in_link: Final = sa.Table(
     "sign_in_link",
     metadata,
@@ -53,6 +65,7 @@ sign_in_link: Final = sa.Table(
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("expires_at", sa.BigInteger, nullable=False),
     sa.Column("used_at", sa.BigInteger),
+    sa.Column("person_key", sa.BigInteger),
 )
 
 browser_session: Final = sa.Table(
@@ -61,7 +74,9 @@ browser_session: Final = sa.Table(
     sa.Column("token_sha256", sa.LargeBinary(32), primary_key=True),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("expires_at", sa.BigInteger, nullable=False),
+    sa.Column("person_key", sa.BigInteger, index=True),
 )
+"""Links and sessions from before people had names have no `person_key`: they are the first administrator's."""
 
 prompt_template: Final = sa.Table(
     "prompt_template",
@@ -143,6 +158,14 @@ store_state: Final = sa.Table(
 """Numbers the store keeps about itself: `derived_seq` and `indexed_seq`, up to where facets and the text index go;
 `checked_at`; `wipe_due_at`, when traces of what was deleted are to be gone from the file, 0 where there are none;
 `last_project_key`, the largest number that a deleted project had."""
+
+size_sample: Final = sa.Table(
+    "size_sample",
+    metadata,
+    sa.Column("taken_at", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("used_bytes", sa.BigInteger, nullable=False),
+)
+"""What of the database held something, now and then: how fast it grows."""
 
 deleted_record: Final = sa.Table(
     "deleted_record",

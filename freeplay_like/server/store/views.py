@@ -72,21 +72,6 @@ class CallRow:
 
 
 @attrs.frozen(kw_only=True)
-class CallFilter:
-    """Which calls: every field that is not None must hold.
-
-    `model` is the name that answered or the one asked for; `text` a part of the question, the answer or the error,
-    upper and lower case alike.
-    """
-
-    model: str | None = None
-    outcome: str | None = None
-    text: str | None = None
-    template: str | None = None
-    session_id: str | None = None
-
-
-@attrs.frozen(kw_only=True)
 class CallPage:
     """A page of the list, newest first. `older` and `newer` are cursors to hand back, None at either end.
 
@@ -145,15 +130,6 @@ class SentSession:
     totals: SessionTotals
     records: tuple[SentRecord, ...]
     has_more: bool
-
-
-@attrs.frozen(kw_only=True)
-class FilterValues:
-    """The values that a project's calls have, for the filters to offer. Each sorted, at most 200."""
-
-    models: tuple[str, ...]
-    outcomes: tuple[str, ...]
-    templates: tuple[str, ...]
 
 
 @attrs.frozen(kw_only=True)

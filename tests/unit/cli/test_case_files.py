@@ -5,7 +5,8 @@ import uuid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freeplay_like.cli.case_files import FileCase, parts, with_ids
+from freeplay_like.cli.case_files import parts
+from freeplay_like.core.case_files import FileCase, with_ids
 
 
 def test_a_case_keeps_its_id_and_a_second_one_like_it_has_its_own() -> None:

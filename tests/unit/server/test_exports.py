@@ -16,10 +16,11 @@ from freeplay_like.core.records import Amendment, Record, TemplateRef
 from freeplay_like.core.wire import to_wire
 from freeplay_like.server.exports import COLUMNS, FILE_FORMATS, FileFormat, file_of, writer_for
 from freeplay_like.server.store.derived.filter_json import from_query
+from freeplay_like.server.store.derived.filters import EVERYTHING
 from freeplay_like.server.store.records import exports
 from freeplay_like.server.store.records.exports import ExportedCall
 from freeplay_like.server.store.store import Store
-from freeplay_like.server.store.views import Batch, CallFilter, Incoming, Refused
+from freeplay_like.server.store.views import Batch, Incoming, Refused
 from support.plain_records import a_record
 
 NOW = datetime(2026, 11, 21, 18, tzinfo=UTC)
@@ -138,7 +139,7 @@ def test_slices_are_bounded_and_together_have_every_call_once_in_order(
         for of, batch in ((project, records), (other, [a_record(other.id)])):
             incoming = tuple(Incoming(index=i, record=each, body=to_wire(each)) for i, each in enumerate(batch))
             store.save(Batch(project_key=of.key, records=incoming, received_at=NOW))
-        slices = list(store.exports.calls(project, CallFilter()))
+        slices = list(store.exports.calls(project, EVERYTHING))
         assert max(map(len, slices)) <= 7
         ids = [json.loads(call.body)["record_id"] for found in slices for call in found]
         assert ids == [each.record_id for each in records]

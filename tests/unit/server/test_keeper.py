@@ -11,8 +11,9 @@ import pytest
 from freeplay_like.core.wire import to_wire
 from freeplay_like.server import keeper
 from freeplay_like.server.keeper import Keeper
+from freeplay_like.server.store.derived.filters import EVERYTHING
 from freeplay_like.server.store.store import Store
-from freeplay_like.server.store.views import Batch, CallFilter, Incoming
+from freeplay_like.server.store.views import Batch, Incoming
 from support.plain_records import a_record
 from support.waiting import until
 
@@ -35,9 +36,9 @@ def test_what_is_older_than_each_project_keeps_is_deleted(store: Store) -> None:
         store.save(Batch(project_key=of.key, records=incoming, received_at=NOW))
     keeping = Keeper(store, dict)
     keeping.start()
-    until(lambda: len(store.calls.page(short.id, CallFilter()).rows) == 2, what="the end of the old records")
+    until(lambda: len(store.calls.page(short.id, EVERYTHING).rows) == 2, what="the end of the old records")
     keeping.stop()
-    assert len(store.calls.page(forever.id, CallFilter()).rows) == 5
+    assert len(store.calls.page(forever.id, EVERYTHING).rows) == 5
     assert keeping.failures == 0
 
 
@@ -69,7 +70,7 @@ def test_a_chore_that_fails_is_counted_said_once_and_keeps_no_other_from_its_tur
     keeping = Keeper(store, dict)
     with caplog.at_level(logging.ERROR):
         keeping.start()
-        until(lambda: len(looks) > 3 and not store.calls.page(project.id, CallFilter()).rows, what="the other chores")
+        until(lambda: len(looks) > 3 and not store.calls.page(project.id, EVERYTHING).rows, what="the other chores")
         keeping.stop()
     assert keeping.failures == len(looks)
     assert [each.message for each in caplog.records] == ["looking at the disk failed; it is tried again every 0.001 s"]

@@ -44,13 +44,20 @@ _SHARES: Final = (0.50, 0.95, 0.99)
 class ChartAsk:
     """Which chart: a stretch of time in grains, the field that makes the series, and the calls that count.
 
-    `has_quantiles`: points say how latencies are spread, which takes longer.
+    `has_quantiles`: points say how latencies are spread, which takes longer. `is_whole`: each series has one point, for
+    the whole stretch. `limit`: so many values get a series of their own, and the rest are put together.
     """
 
     span: Span
     by: str | None
     filter: Filter
     has_quantiles: bool = True
+    is_whole: bool = False
+    limit: int = SERIES_LIMIT
+
+    def place(self, starts_at: int) -> int:
+        """The point that a grain counts for, by where it begins."""
+        return self.span.begins_at if self.is_whole else starts_at
 
 
 @attrs.frozen(kw_only=True)
@@ -122,7 +129,8 @@ def span_of(begins_at: datetime, ends_at: datetime, grain_s: int) -> Span:
 def draw(connection: sa.Connection, of: Project, ask: ChartAsk) -> Chart:
     """The chart that is asked for."""
     wanted = _wanted(ask.filter)
-    if wanted is not None and (ask.by is None or ask.by in rollups.KEYS):
+    is_kept = ask.span.grain_s in rollups.GRAINS and (ask.by is None or ask.by in rollups.KEYS)
+    if wanted is not None and is_kept:
         return _from_rollups(connection, of, ask, wanted)
     return _from_facets(connection, of, ask)
 
@@ -134,6 +142,11 @@ _ROLLED: Final[dict[str, Key]] = {
     "provider": "provider",
     "outcome": "outcome",
 }
+
+
+def is_rolled(filter: Filter) -> bool:
+    """Whether a filter speaks only of what rollups are kept by."""
+    return _wanted(filter) is not None
 
 
 def _wanted(filter: Filter) -> dict[Key, frozenset[str]] | None:
@@ -195,7 +208,7 @@ def _from_rollups(connection: sa.Connection, of: Project, ask: ChartAsk, wanted:
     cells: _Cells = defaultdict(_Cell)
     stored = rollups.read(connection, of.key, ask.span, by, wanted, has_spreads=ask.has_quantiles)
     for starts_at, value, outcome, totals in stored:
-        cells[value, starts_at].merge(totals, is_error=outcome == "error")
+        cells[value, ask.place(starts_at)].merge(totals, is_error=outcome == "error")
     tail, is_partial = _tail(connection, of)
     for facts in tail:
         keys = dict(zip(rollups.KEYS, rollups.keys_of(facts), strict=True))
@@ -204,8 +217,8 @@ def _from_rollups(connection: sa.Connection, of: Project, ask: ChartAsk, wanted:
         if is_wanted and ask.span.begins_at <= starts_at < ask.span.ends_at:
             one = rollups.Totals()
             one.add(facts)
-            cells["" if by is None else keys[by], starts_at].merge(one, is_error=facts.outcome == "error")
-    return Chart(span=ask.span, series=_series(_with_rest(cells)), is_partial=is_partial)
+            cells["" if by is None else keys[by], ask.place(starts_at)].merge(one, is_error=facts.outcome == "error")
+    return Chart(span=ask.span, series=_series(_with_rest(cells, ask.limit)), is_partial=is_partial)
 
 
 def _tail(connection: sa.Connection, of: Project) -> tuple[list[Facts], bool]:
@@ -218,12 +231,12 @@ def _tail(connection: sa.Connection, of: Project) -> tuple[list[Facts], bool]:
     return facts_where(connection, is_tail, is_said=False), lowest is not None
 
 
-def _with_rest(cells: _Cells) -> _Cells:
+def _with_rest(cells: _Cells, limit: int) -> _Cells:
     """The cells of the most common values, and those of the others put together."""
     calls: dict[str | None, int] = defaultdict(int)
     for (value, _), cell in cells.items():
         calls[value] += cell.totals.calls
-    kept = set(sorted(calls, key=lambda value: (-calls[value], value or ""))[:SERIES_LIMIT])
+    kept = set(sorted(calls, key=lambda value: (-calls[value], value or ""))[:limit])
     merged: _Cells = defaultdict(_Cell)
     for (value, starts_at), cell in cells.items():
         into = merged[value if value in kept else REST, starts_at]
@@ -272,10 +285,12 @@ class _Table:
     def __init__(self, connection: sa.Connection, of: Project, matcher: Matcher, ask: ChartAsk) -> None:
         self._reader = matcher.reader
         self._span = ask.span
+        self._place = ask.place
+        self._limit = ask.limit
         self._has_quantiles = ask.has_quantiles
         self._by = None if ask.by is None else ANSWERED if ask.by == "model" else find_field(ask.by)[0].name
         self._values = (
-            [] if self._by is None else [value for value, _ in most_common(connection, of, self._by, SERIES_LIMIT)]
+            [] if self._by is None else [value for value, _ in most_common(connection, of, self._by, ask.limit)]
         )
         self._keys = {value: self._reader.key((self._by or "", value)) for value in self._values}
         self._failed = self._reader.key(("outcome", "error"))
@@ -294,7 +309,7 @@ class _Table:
             for value, in_group in groups:
                 found = in_grain & in_group
                 if found:
-                    self._count(self.cells[value, starts_at], columns, found, failed)
+                    self._count(self.cells[value, self._place(starts_at)], columns, found, failed)
 
     def _column(self, stretch: Stretch, tail: dict[int, Facts], name: str) -> Column:
         key = self._columns[name]
@@ -318,7 +333,7 @@ class _Table:
             if found & members:
                 yield value, found & members
         if rest:
-            yield REST if len(self._values) == SERIES_LIMIT else "", rest
+            yield REST if len(self._values) == self._limit else "", rest
 
     def _grains(self, column: Column, members: int) -> Iterator[tuple[int, int]]:
         """The calls that began in each grain of time."""

@@ -110,15 +110,18 @@ def _tail_values(calls: Sequence[Facts], name: str) -> Iterator[str]:
         yield from values_of(facts, name)
 
 
-def count_facets(connection: sa.Connection, of: Project, which: Filter, names: Sequence[str], limit: int) -> Facets:
+def count_facets(
+    connection: sa.Connection, of: Project, which: Filter, names: Sequence[str], limit: int, open_limit: int = 0
+) -> Facets:
     """The values of some fields among the calls of a filter, at most `limit` of each.
 
-    They are counted exactly, but for a value that is common among these calls and among all calls is not one of the
-    `limit` most common.
+    `open_limit`: so many of the open fields that most calls have are counted too. Values are counted exactly, but for
+    one that is common among these calls and among all calls is not one of the `limit` most common.
     """
     tail = newest_calls(connection, of)
-    offered = {name: most_common(connection, of, name, limit, tail) for name in names}
     open_fields = _values(most_common(connection, of, HAS, limit, tail))
+    names = list(dict.fromkeys([*names, *(field.value for field in open_fields[:open_limit])]))
+    offered = {name: most_common(connection, of, name, limit, tail) for name in names}
     if which == EVERYTHING:
         statement = sa.select(sa.func.count()).where(record.c.project_key == of.key)
         calls = connection.scalar(statement) or 0

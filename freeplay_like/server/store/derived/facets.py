@@ -78,7 +78,13 @@ class Facts(NamedTuple):
     api_key_id: str | None
     cost_nano_usd: int | None
     metadata: str | None
+    replay_of: str | None = None
     said: Said = NOTHING_SAID
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether the call asked another one again."""
+        return self.replay_of is not None
 
 
 COLUMNS: Final = tuple(record.c[name] for name in Facts._fields if name != "said")
@@ -143,6 +149,7 @@ _CHOICES: Final[dict[str, Callable[[Facts], tuple[str | None, ...]]]] = {
     "api_key": lambda facts: (facts.api_key_id,),
     "test_run": lambda facts: (facts.test_run_id,),
     "stream": lambda facts: ("true" if facts.is_stream else "false",),
+    "is_replay": lambda facts: ("true" if facts.is_replay else None,),
     ANSWERED: lambda facts: (facts.model or facts.requested_model,),
 }
 
@@ -190,6 +197,7 @@ _chosen: Final[Callable[[Facts], tuple[object, ...]]] = attrgetter(
     "error_type",
     "test_run_id",
     "api_key_id",
+    "is_replay",
 )
 """All that the choices of a call are taken from, but for what was said of it."""
 

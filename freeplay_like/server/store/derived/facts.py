@@ -56,6 +56,11 @@ def said_of(connection: sa.Connection, calls: Sequence[Facts]) -> dict[int, Said
     return found
 
 
+def feedback_of(connection: sa.Connection, project_key: int, record_ids: Sequence[str]) -> dict[str, Feedback]:
+    """The last thumb that was given on each of some calls, by record id."""
+    return _feedback(connection, {"project_key": project_key, "record_ids": sqlite.many(list(record_ids))})
+
+
 def _feedback(connection: sa.Connection, asked: Mapping[str, object]) -> dict[str, Feedback]:
     rows = connection.execute(_FEEDBACK, asked)
     return {record_id: feedback for record_id, feedback in rows}  # the last of each stands

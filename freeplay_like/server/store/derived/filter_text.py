@@ -16,7 +16,6 @@ import attrs
 
 from freeplay_like.server.store.derived.filters import (
     DEPTH_LIMIT,
-    EVERYTHING,
     AllOf,
     AnyOf,
     BadFilter,
@@ -30,7 +29,6 @@ from freeplay_like.server.store.derived.filters import (
     not_,
     term,
 )
-from freeplay_like.server.store.views import CallFilter
 
 TEXT_LIMIT: Final = 4_000
 """The most characters of a filter."""
@@ -258,23 +256,3 @@ def _word(text: str) -> str:
 
 def _in_quotes(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def words(text: str) -> Filter:
-    """The calls that hold every word of a text; words in quotes stand together."""
-    found = [quoted or bare for quoted, bare in re.findall(r'"([^"]+)"?|([^\s"]+)', text)]
-    return check_size(all_of(term("text", "contains", each) for each in found if each.strip()))
-
-
-def as_filter(which: CallFilter | Filter) -> Filter:
-    """The choices of a page as a filter; a filter as it is."""
-    if not isinstance(which, CallFilter):
-        return which
-    chosen = (
-        ("model", which.model),
-        ("outcome", which.outcome),
-        ("template", which.template),
-        ("session", which.session_id),
-    )
-    parts = [term(name, "eq", value) for name, value in chosen if value]
-    return all_of([*parts, words(which.text) if which.text else EVERYTHING])

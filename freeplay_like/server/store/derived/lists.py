@@ -9,16 +9,12 @@ from typing import Final
 import attrs
 import sqlalchemy as sa
 
-from freeplay_like.server.store.derived.counting import most_common, newest_calls
 from freeplay_like.server.store.derived.facet_index import chunks
 from freeplay_like.server.store.derived.filters import EVERYTHING, Filter
 from freeplay_like.server.store.derived.matching import Matcher
 from freeplay_like.server.store.records.tables import record
 from freeplay_like.server.store.tables import from_micros
-from freeplay_like.server.store.views import CallPage, CallRow, FilterValues, Project
-
-_VALUES_LIMIT: Final = 200
-
+from freeplay_like.server.store.views import CallPage, CallRow, Project
 
 COLUMNS: Final = tuple(record.c[field.name] for field in attrs.fields(CallRow) if field.name != "project_id")
 
@@ -116,17 +112,6 @@ def read_rows(connection: sa.Connection, of: Project, seqs: Sequence[int]) -> tu
 def newest_seq(connection: sa.Connection, of: Project) -> int:
     """The number of the newest call, 0 where there is none."""
     return connection.scalar(sa.select(sa.func.max(record.c.seq)).where(record.c.project_key == of.key)) or 0
-
-
-def filter_values(connection: sa.Connection, of: Project) -> FilterValues:
-    """What the filters can offer."""
-
-    tail = newest_calls(connection, of)
-
-    def values(name: str) -> tuple[str, ...]:
-        return tuple(sorted(value for value, _ in most_common(connection, of, name, _VALUES_LIMIT, tail)))
-
-    return FilterValues(models=values("model"), outcomes=values("outcome"), templates=values("template"))
 
 
 def row_of(of: Project, row: sa.RowMapping) -> CallRow:

@@ -15,6 +15,8 @@ import attrs
 import sqlalchemy as sa
 
 from freeplay_like.core.bitmaps import BLOCK, Comparison, between, mask_of, members_down, members_up
+from freeplay_like.core.reviews import Verdict
+from freeplay_like.core.wire import to_wire
 from freeplay_like.server.store.derived import following
 from freeplay_like.server.store.derived.facet_index import FacetReader, column_facet
 from freeplay_like.server.store.derived.facets import (
@@ -40,10 +42,11 @@ from freeplay_like.server.store.derived.filters import (
     terms_of,
 )
 from freeplay_like.server.store.derived.search import TextSearch
+from freeplay_like.server.store.derived.verdicts import verdicts
 from freeplay_like.server.store.derived.words import folded
-from freeplay_like.server.store.records.tables import record
+from freeplay_like.server.store.records.tables import amendment, record, score
 from freeplay_like.server.store.records.trace_tables import trace
-from freeplay_like.server.store.tables import prompt_template, to_micros
+from freeplay_like.server.store.tables import person, prompt_template, to_micros
 from freeplay_like.server.store.views import Project
 
 TIME_LIMIT_S: Final = 3.0
@@ -302,7 +305,18 @@ class Matcher:
                 trace.c.project_key == self._project_key, trace.c.agent_name == term.value
             )
             return _Keyed(self._connection, self._project_key, record.c.trace_id.in_(of_agent))
+        if term.field in _VERDICTS:
+            return _Keyed(self._connection, self._project_key, self._is_reviewed(term))
         return _Keyed(self._connection, self._project_key, record.c[_KEY_COLUMNS[term.field]] == term.value)
+
+    def _is_reviewed(self, term: Term) -> sa.ColumnElement[bool]:
+        """Whether somebody's verdict stands on a call. A person is named, or meant by an id."""
+        them = sa.select(person.c.id).where(sa.or_(person.c.name == term.value, person.c.id == term.value))
+        theirs = verdicts(self._project_key, sa.select(amendment.c.record_id)).where(amendment.c.reviewer_id.in_(them))
+        verdict = _VERDICTS[term.field]
+        if verdict is not None:
+            theirs = theirs.where(score.c.value == to_wire(verdict).decode())
+        return record.c.record_id.in_(theirs)
 
     def seqs(self, *, before: int | None = None, after: int = 0) -> Iterator[int]:
         """The numbers of the calls that are found, between two others."""
@@ -366,9 +380,13 @@ def _kind(term: Term) -> str:
     return FIELDS[term.field].kind if term.field in FIELDS else "choice"
 
 
+_VERDICTS: Final[dict[str, Verdict | None]] = {"reviewed_by": None, "good_by": "good", "bad_by": "bad"}
+"""The fields that name a reviewer, and the verdict that is meant: None for any."""
+
 _KEY_COLUMNS: Final = {
     "session": "session_id",
     "trace": "trace_id",
     "record": "record_id",
     "test_case": "test_case_id",
+    "replay_of": "replay_of",
 }

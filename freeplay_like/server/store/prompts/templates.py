@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from freeplay_like.core.template_flavors import with_flavor
 from freeplay_like.core.wire import JsonObject, to_wire
 from freeplay_like.server.store.access import Part
-from freeplay_like.server.store.prompts.environments import point, release
+from freeplay_like.server.store.prompts.pointing import point, release
 from freeplay_like.server.store.prompts.reading import (
     check_version,
     find_template,

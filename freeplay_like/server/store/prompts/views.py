@@ -17,6 +17,9 @@ LATEST: Final = "latest"
 
 NAME_LIMIT: Final = 200
 
+ENVIRONMENT_LIMIT: Final = 100
+"""The most characters of an environment's name."""
+
 
 class TemplateNotFound(NotFound):
     """There is no such template in that project, or it was put away."""
@@ -48,6 +51,10 @@ class VersionInUse(Conflict):
 
 class EnvironmentInUse(Conflict):
     """Templates have the environment that was to be deleted."""
+
+
+class EnvironmentMoved(Conflict):
+    """An environment does not point any more at what it was seen to point at."""
 
 
 class NewerVersion(Conflict):
@@ -127,4 +134,17 @@ def check_name(name: str) -> None:
     if len(name) > NAME_LIMIT or not name.isprintable() or name != name.strip():
         raise TemplateError(
             f"a template's name has at most {NAME_LIMIT} printable characters, not {name[:NAME_LIMIT]!r}", template=name
+        )
+
+
+def check_environment_name(name: str) -> None:
+    """Refuse what an environment cannot be called.
+
+    Raises:
+        Refused: says what a name looks like.
+    """
+    if not name.strip() or len(name) > ENVIRONMENT_LIMIT or not name.isprintable() or "/" in name:
+        raise Refused(
+            f"an environment's name has 1 to {ENVIRONMENT_LIMIT} printable characters without '/', "
+            f"not {name[:ENVIRONMENT_LIMIT]!r}"
         )

@@ -33,6 +33,7 @@ def save(connection: sa.Connection, batches: Sequence[Batch]) -> list[int]:
     rows: list[dict[str, object]] = []
     scores: list[dict[str, object]] = []
     amended: list[tuple[int, str]] = []
+    replaced: list[tuple[int, str, str]] = []
     for batch in batches:
         before = len(rows)
         for incoming in batch.amendments:
@@ -42,6 +43,8 @@ def save(connection: sa.Connection, batches: Sequence[Batch]) -> list[int]:
                 continue
             known.add(key)
             amended.append((batch.project_key, value.record_id))
+            if value.reviewer_id is not None:
+                replaced.append((batch.project_key, value.record_id, value.reviewer_id))
             shared: dict[str, object] = {
                 "project_key": batch.project_key,
                 "amendment_id": value.amendment_id,
@@ -50,15 +53,28 @@ def save(connection: sa.Connection, batches: Sequence[Batch]) -> list[int]:
             }
             received_at = to_micros(batch.received_at)
             body = packer.pack(incoming.body)
-            rows.append({**shared, "received_at": received_at, "feedback": value.feedback, "zstd": body})
+            said_by = {"feedback": value.feedback, "reviewer_id": value.reviewer_id}
+            rows.append({**shared, **said_by, "received_at": received_at, "zstd": body})
             scores += [{**shared, "name": name, "value": to_wire(said).decode()} for name, said in value.scores.items()]
         counts.append(len(rows) - before)
     if rows:
         with following.amending(connection, amended):
+            for project_key, record_id, reviewer_id in replaced:
+                _forget_scores(connection, project_key, record_id, reviewer_id)
             connection.execute(sa.insert(amendment), rows)
             if scores:
                 connection.execute(sa.insert(score), scores)
     return counts
+
+
+def _forget_scores(connection: sa.Connection, project_key: int, record_id: str, reviewer_id: str) -> None:
+    """Count a person's earlier reviews of a record no more: the next one stands for all that they say of it."""
+    theirs = sa.select(amendment.c.amendment_id).where(
+        amendment.c.project_key == project_key,
+        amendment.c.record_id == record_id,
+        amendment.c.reviewer_id == reviewer_id,
+    )
+    connection.execute(sa.delete(score).where(score.c.project_key == project_key, score.c.amendment_id.in_(theirs)))
 
 
 def _spoken_of(batches: Sequence[Batch]) -> dict[int, list[str]]:

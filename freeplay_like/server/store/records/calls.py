@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 import sqlalchemy as sa
 
-from freeplay_like.core.records import Amendment, Record
+from freeplay_like.core.records import Amendment, Feedback, Record
 from freeplay_like.core.wire import JsonObject, from_wire
 from freeplay_like.server.store.access import Part
 from freeplay_like.server.store.bodies import raw
-from freeplay_like.server.store.derived.filter_text import as_filter
+from freeplay_like.server.store.derived.facts import feedback_of
 from freeplay_like.server.store.derived.filters import Filter
 from freeplay_like.server.store.derived.lists import (
     COLUMNS,
     calls_after,
-    filter_values,
     list_calls,
     newest_seq,
     row_of,
@@ -25,10 +25,8 @@ from freeplay_like.server.store.records import amendments
 from freeplay_like.server.store.records.tables import record, record_body, sender
 from freeplay_like.server.store.tables import from_micros, to_micros
 from freeplay_like.server.store.views import (
-    CallFilter,
     CallPage,
     CallRow,
-    FilterValues,
     KnownSender,
     Project,
     Sender,
@@ -184,7 +182,7 @@ class Calls(Part):
     def page(
         self,
         project_id: str,
-        filter: CallFilter | Filter,
+        filter: Filter,
         *,
         before: str | None = None,
         after: str | None = None,
@@ -198,17 +196,19 @@ class Calls(Part):
             ValueError: a cursor that no page gave out.
         """
         nothing = CallPage(rows=(), older=None, newer=None)
-        return self._access.ask_of(project_id, list_calls, nothing, as_filter(filter), before, after, limit)
+        return self._access.ask_of(project_id, list_calls, nothing, filter, before, after, limit)
 
-    def after(
-        self, project_id: str, filter: CallFilter | Filter, after_seq: int, limit: int = 100
-    ) -> tuple[CallRow, ...]:
+    def after(self, project_id: str, filter: Filter, after_seq: int, limit: int = 100) -> tuple[CallRow, ...]:
         """The first calls that arrived after the one of that number, oldest first."""
-        return self._access.ask_of(project_id, calls_after, (), as_filter(filter), after_seq, limit)
+        return self._access.ask_of(project_id, calls_after, (), filter, after_seq, limit)
 
     def newest_seq(self, project_id: str) -> int:
         """The number of the call that arrived last, 0 where there is none."""
         return self._access.ask_of(project_id, newest_seq, 0)
+
+    def feedback(self, project: Project, record_ids: Sequence[str]) -> dict[str, Feedback]:
+        """The last thumb that was given on each of some calls, by record id."""
+        return self._access.ask(feedback_of, project.key, record_ids)
 
     def get(self, project_id: str, record_id: str) -> StoredCall | None:
         """One call, whole."""
@@ -225,11 +225,6 @@ class Calls(Part):
     def of_session(self, project_id: str, session_id: str) -> tuple[CallRow, ...]:
         """The first thousand calls of a session, in the order they began."""
         return self._access.ask_of(project_id, session_calls, (), session_id)
-
-    def filter_values(self, project_id: str) -> FilterValues:
-        """What the filters can offer."""
-        nothing = FilterValues(models=(), outcomes=(), templates=())
-        return self._access.ask_of(project_id, filter_values, nothing)
 
     def senders(self, project_id: str) -> tuple[KnownSender, ...]:
         """The SDK processes that delivered records, the last heard of first; at most 200."""

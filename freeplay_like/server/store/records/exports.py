@@ -11,12 +11,11 @@ import sqlalchemy as sa
 
 from freeplay_like.server.store.access import Part
 from freeplay_like.server.store.bodies import raw
-from freeplay_like.server.store.derived.filter_text import as_filter
 from freeplay_like.server.store.derived.filters import Filter
 from freeplay_like.server.store.derived.lists import FoundCalls, find_calls, newest_seq
 from freeplay_like.server.store.records.tables import amendment, record, record_body
 from freeplay_like.server.store.tables import from_micros
-from freeplay_like.server.store.views import CallFilter, Project
+from freeplay_like.server.store.views import Project
 
 SLICE_CALLS: Final = 200
 """The most calls of one snapshot."""
@@ -114,13 +113,9 @@ def _said_of(connection: sa.Connection, of: Project, ids: list[str]) -> dict[str
 class Exports(Part):
     """Hands out calls, whole."""
 
-    def calls(self, project: Project, which: CallFilter | Filter) -> Iterator[tuple[ExportedCall, ...]]:
-        """The calls of a filter that have arrived by now, oldest first, in slices that fit into memory.
-
-        Raises:
-            BadFilter: it is none; at once, not with the first slice.
-        """
-        return self._slices(project, as_filter(which), self._access.ask(newest_seq, project))
+    def calls(self, project: Project, which: Filter) -> Iterator[tuple[ExportedCall, ...]]:
+        """The calls of a filter that have arrived by now, oldest first, in slices that fit into memory."""
+        return self._slices(project, which, self._access.ask(newest_seq, project))
 
     def _slices(self, project: Project, filter: Filter, until: int) -> Iterator[tuple[ExportedCall, ...]]:
         after: int | None = 0

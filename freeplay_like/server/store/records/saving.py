@@ -193,6 +193,7 @@ def _values(arrival: _Arrival, priced: Priced) -> tuple[object, ...]:
         priced.cost_nano_usd,
         priced.price_key,
         kept_metadata(value.metadata),
+        value.replay_of,
     )
 
 

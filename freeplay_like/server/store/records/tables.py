@@ -50,6 +50,7 @@ record: Final = sa.Table(
     sa.Column("cost_nano_usd", sa.BigInteger),
     sa.Column("price_key", sa.BigInteger),
     sa.Column("metadata", sa.Text),
+    sa.Column("replay_of", sa.Text),
     sa.UniqueConstraint("project_key", "record_id"),
     sa.Index(None, "project_key", "seq"),
     sa.Index(None, "project_key", "started_at", "seq"),
@@ -72,7 +73,7 @@ sa.Index(
     sqlite_where=record.c.test_run_id.is_not(None),
     postgresql_where=record.c.test_run_id.is_not(None),
 )
-for _column in (record.c.trace_id, record.c.otel_span_id):
+for _column in (record.c.trace_id, record.c.otel_span_id, record.c.replay_of):
     sa.Index(
         None,
         record.c.project_key,
@@ -98,9 +99,19 @@ amendment: Final = sa.Table(
     sa.Column("received_at", sa.BigInteger, nullable=False),
     sa.Column("feedback", sa.String(16)),
     sa.Column("zstd", sa.LargeBinary, nullable=False),
+    sa.Column("reviewer_id", sa.String(36)),
     sa.Index(None, "project_key", "record_id", "made_at"),
 )
-"""What was said of records afterwards. There is no reference to `record`: it may arrive before its record does."""
+"""What was said of records afterwards. There is no reference to `record`: it may arrive before its record does.
+`reviewer_id` is the person who said it in the pages."""
+
+sa.Index(
+    None,
+    amendment.c.project_key,
+    amendment.c.made_at,
+    sqlite_where=amendment.c.reviewer_id.is_not(None),
+    postgresql_where=amendment.c.reviewer_id.is_not(None),
+)
 
 score: Final = sa.Table(
     "score",

@@ -16,6 +16,7 @@ from freeplay_like.server.store.records.tables import record
 from freeplay_like.server.store.records.trace_tables import session_metadata, trace
 from freeplay_like.server.store.removal.belonging import delete_whole, tables_with
 from freeplay_like.server.store.tables import to_micros
+from freeplay_like.server.store.trials.replay_tables import replay_item, replay_job
 from freeplay_like.server.store.trials.tables import dataset, test_case
 
 
@@ -76,9 +77,23 @@ def delete_of_records(connection: sa.Connection, project_key: int, seqs: Sequenc
             record.c.project_key == project_key, record.c.trace_id.in_(traces), record.c.seq.not_in(seqs)
         )
         delete_traces(connection, project_key, sorted(traces - set(connection.scalars(still_there))))
+    _delete_replays_of(connection, project_key, [row.record_id for row in rows])
     of_project = sa.select(dataset.c.key).where(dataset.c.project_key == project_key)
     is_made_from_them = test_case.c.source_record_id.in_([row.record_id for row in rows])
     return delete_whole(connection, test_case, sa.and_(is_made_from_them, test_case.c.dataset_key.in_(of_project)))
+
+
+def _delete_replays_of(connection: sa.Connection, project_key: int, record_ids: Sequence[str]) -> None:
+    """Delete what replays keep of the contents of records: what was written over them, or to make them.
+
+    A large replay holds nothing of a single call but its id.
+    """
+    is_one = sa.or_(replay_item.c.source_id.in_(record_ids), replay_item.c.record_id.in_(record_ids))
+    is_theirs = replay_job.c.project_key == project_key, replay_job.c.is_bulk.is_(False), is_one
+    joined = sa.select(replay_job.c.key).join(replay_item, replay_item.c.job_key == replay_job.c.key)
+    keys = connection.scalars(joined.where(*is_theirs).distinct()).all()
+    if keys:
+        delete_whole(connection, replay_job, replay_job.c.key.in_(keys))
 
 
 def delete_of_sessions(connection: sa.Connection, project_key: int, session_ids: Sequence[str]) -> int:
@@ -93,8 +108,8 @@ def delete_of_sessions(connection: sa.Connection, project_key: int, session_ids:
 
 
 def delete_expired(connection: sa.Connection, project_key: int, before: datetime, limit: int) -> int:
-    """Delete some of the spans and traces from before a moment, and what was said of sessions that have no records
-    any more; how much it was."""
+    """Delete some of the spans, traces and replays from before a moment, and what was said of sessions that have no
+    records any more; how much it was."""
     moment = to_micros(before)
     has_records = sa.exists().where(
         record.c.project_key == project_key, record.c.session_id == session_metadata.c.session_id
@@ -105,6 +120,7 @@ def delete_expired(connection: sa.Connection, project_key: int, before: datetime
             (otel_span, otel_span.c.received_at < moment),
             (trace, sa.and_(trace.c.started_at < moment, trace.c.updated_at < moment)),
             (session_metadata, sa.and_(session_metadata.c.updated_at < moment, ~has_records)),
+            (replay_job, replay_job.c.created_at < moment),
         )
     )
 

@@ -59,6 +59,14 @@ class DeletionReport:
         )
 
 
+@attrs.frozen(kw_only=True)
+class Whole:
+    """The sessions and the traces that have some metadata as their own."""
+
+    session_ids: tuple[str, ...]
+    trace_ids: tuple[str, ...]
+
+
 def delete_records(
     connection: sa.Connection, project_key: int, found: Sequence[Numbered], now: datetime, *, is_expired: bool = False
 ) -> DeletionReport:
@@ -204,6 +212,15 @@ class Deletion(Part):
             partial(_delete_sessions, project_key=project.key, session_ids=[session_id])
         )
         return report + DeletionReport(sessions=1 if beside or report.records else 0)
+
+    def whole(self, project: Project, metadata: Mapping[str, object]) -> Whole:
+        """What `person` would delete whole, whatever its records say."""
+        return self._access.ask(
+            lambda connection: Whole(
+                session_ids=beside.sessions_saying(connection, project.key, metadata),
+                trace_ids=beside.traces_saying(connection, project.key, metadata),
+            )
+        )
 
     def person(self, project: Project, metadata: Mapping[str, object]) -> DeletionReport:
         """Delete what was recorded with all of these metadata (`{"user_id": "u-1"}`), exactly.

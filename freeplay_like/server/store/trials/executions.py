@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
 import attrs
 import sqlalchemy as sa
@@ -23,18 +23,13 @@ from freeplay_like.server.store.prompts import reading as prompt_reading
 from freeplay_like.server.store.prompts.views import LATEST
 from freeplay_like.server.store.records.tables import record
 from freeplay_like.server.store.tables import project, to_micros
-from freeplay_like.server.store.trials import test_runs, test_suites
+from freeplay_like.server.store.trials import leases, test_runs, test_suites
 from freeplay_like.server.store.trials.execution_tables import started_call, suite_job
+from freeplay_like.server.store.trials.leases import RUNNING, UNASKED, JobEnd
 from freeplay_like.server.store.trials.tables import test_run, test_suite
 from freeplay_like.server.store.trials.test_suites import SuiteRun, SuiteRunDraft
 from freeplay_like.server.store.views import Batch, Conflict, DatasetCase, Incoming, Project, StoreResult
 
-JobEnd = Literal["complete", "failed", "cancelled"]
-LEASE: Final = timedelta(seconds=10)
-"""How long a server that is not heard of is taken to be alive."""
-RUNNING: Final = "running"
-UNASKED: Final = ("cancelled", "abandoned")
-"""The outcomes of calls that were broken off here: their cases are asked again."""
 ORPHANS_AT_ONCE: Final = 100
 
 
@@ -89,7 +84,7 @@ def start(
         raise NotExecutable(f"prompt template {template.name!r} names no flavor: save a version with a provider")
     if needs_connection:
         providers.require(connection, of, template.flavor_name)
-    run_key = connection.execute(sa.select(test_run.c.key).where(test_run.c.id == new_id)).scalar_one()
+    run_key = connection.execute(_key_of(new_id)).scalar_one()
     connection.execute(
         sa.insert(suite_job).values(
             test_run_key=run_key,
@@ -111,49 +106,37 @@ def cancel(connection: sa.Connection, of: Project, suite_id: str, run_id: str, n
         NotExecuted: no server carries it out, or it has ended.
     """
     test_suites.check_run(connection, of, suite_id, run_id)
-    run_key = connection.execute(sa.select(test_run.c.key).where(test_run.c.id == run_id)).scalar_one()
-    is_it = suite_job.c.test_run_key == run_key, suite_job.c.state == RUNNING
-    ended = sa.update(suite_job).where(*is_it).values(state="cancelled", owner=None, ended_at=to_micros(now))
-    if not connection.execute(ended).rowcount:
+    run_key = connection.execute(_key_of(run_id)).scalar_one()
+    if not leases.end(connection, suite_job, run_key, "cancelled", now):
         raise NotExecuted(f"test run {run_id!r} is not being carried out by the server")
 
 
 def claim(connection: sa.Connection, owner: str, now: datetime, lease: timedelta) -> Job | None:
     """Take over the oldest job that nobody has; None where there is none."""
-    run_key = connection.scalar(_claimable(now).order_by(suite_job.c.test_run_key).limit(1))
-    if run_key is None:
-        return None
-    values = {"owner": owner, "lease_until": to_micros(now + lease)}
-    is_free = suite_job.c.test_run_key == run_key, suite_job.c.lease_until < to_micros(now)
-    taken = connection.execute(sa.update(suite_job).where(*is_free).values(**values)).rowcount
-    return _job(connection, run_key) if taken else None
+    run_key = leases.claim(connection, suite_job, leases.claimable(suite_job, now), owner, now, lease)
+    return None if run_key is None else _job(connection, run_key)
 
 
 def renew(
     connection: sa.Connection, owner: str, run_ids: Collection[str], now: datetime, lease: timedelta
 ) -> frozenset[str]:
-    """Put off the end of the leases of a server; the runs that are still its own."""
-    values = {"lease_until": to_micros(now + lease)}
-    keys = sa.select(test_run.c.key).where(test_run.c.id.in_(run_ids))
-    is_its = suite_job.c.owner == owner, suite_job.c.state == RUNNING, suite_job.c.test_run_key.in_(keys)
-    connection.execute(sa.update(suite_job).where(*is_its).values(**values))
-    connection.execute(sa.update(started_call).where(started_call.c.owner == owner).values(**values))
-    mine = sa.select(test_run.c.id).join(suite_job, test_run.c.key == suite_job.c.test_run_key).where(*is_its)
-    return frozenset(connection.execute(mine).scalars())
+    """Put off the end of the leases of a server's runs; those that are still its own."""
+    rows = connection.execute(sa.select(test_run.c.key, test_run.c.id).where(test_run.c.id.in_(run_ids)))
+    ids = {key: run_id for key, run_id in rows}
+    return frozenset(ids[key] for key in leases.renew(connection, suite_job, owner, ids, now, lease))
+
+
+def renew_calls(connection: sa.Connection, owner: str, now: datetime, lease: timedelta) -> None:
+    """Put off the end of the leases of a server's calls that are under way."""
+    renewed = sa.update(started_call).where(started_call.c.owner == owner)
+    connection.execute(renewed.values(lease_until=to_micros(now + lease)))
 
 
 def finish(connection: sa.Connection, run_id: str, owner: str, state: JobEnd, error: str | None, now: datetime) -> None:
     """End a job, unless another server has it by now."""
-    run_key = sa.select(test_run.c.key).where(test_run.c.id == run_id).scalar_subquery()
-    is_its = suite_job.c.test_run_key == run_key, suite_job.c.owner == owner, suite_job.c.state == RUNNING
-    values = {"state": state, "error": error, "owner": None, "ended_at": to_micros(now)}
-    connection.execute(sa.update(suite_job).where(*is_its).values(**values))
-
-
-def release(connection: sa.Connection, owner: str) -> None:
-    """Let go of every job of a server that goes down: another may go on at once."""
-    is_its = suite_job.c.owner == owner, suite_job.c.state == RUNNING
-    connection.execute(sa.update(suite_job).where(*is_its).values(owner=None, lease_until=0))
+    run_key = connection.execute(_key_of(run_id)).scalar_one_or_none()
+    if run_key is not None:
+        leases.end(connection, suite_job, run_key, state, now, owner=owner, error=error)
 
 
 def done_cases(connection: sa.Connection, job: Job) -> frozenset[str]:
@@ -178,9 +161,8 @@ def orphans(connection: sa.Connection, now: datetime) -> tuple[tuple[Project, by
     return tuple((project_from(row), raw(row["zstd"])) for row in rows.mappings())
 
 
-def _claimable(now: datetime) -> sa.Select[int]:
-    is_free = suite_job.c.state == RUNNING, suite_job.c.lease_until < to_micros(now)
-    return sa.select(suite_job.c.test_run_key).where(*is_free)
+def _key_of(run_id: str) -> sa.Select[int]:
+    return sa.select(test_run.c.key).where(test_run.c.id == run_id)
 
 
 def _job(connection: sa.Connection, run_key: int) -> Job:
@@ -241,14 +223,19 @@ class Executions(Part):
     def claim(self, owner: str, lease: timedelta) -> Job | None:
         """Take over the oldest job that nobody has; None where there is none."""
         now = self._access.clock.now()
-        if self._access.ask(lambda connection: connection.scalar(_claimable(now).limit(1))) is None:
+        if self._access.ask(lambda connection: connection.scalar(leases.claimable(suite_job, now))) is None:
             return None
         return self._access.change(lambda connection: claim(connection, owner, now, lease))
 
     def renew(self, owner: str, run_ids: Collection[str], lease: timedelta) -> frozenset[str]:
-        """Put off the end of a server's leases; those of its runs that are still its own to carry out."""
+        """Put off the end of the leases of a server's runs; those that are still its own to carry out."""
         now = self._access.clock.now()
         return self._access.change_anyway(lambda connection: renew(connection, owner, run_ids, now, lease))
+
+    def renew_calls(self, owner: str, lease: timedelta) -> None:
+        """Put off the end of the leases of a server's calls that are under way."""
+        now = self._access.clock.now()
+        self._access.change_anyway(lambda connection: renew_calls(connection, owner, now, lease))
 
     def finish(self, run_id: str, owner: str, state: JobEnd, error: str | None = None) -> None:
         """End a job, unless another server has it by now."""
@@ -257,7 +244,7 @@ class Executions(Part):
 
     def release(self, owner: str) -> None:
         """Let go of every job of a server that goes down."""
-        self._access.change_anyway(lambda connection: release(connection, owner))
+        self._access.change_anyway(lambda connection: leases.release(connection, suite_job, owner))
 
     def done_cases(self, job: Job) -> frozenset[str]:
         """The cases of a run that are not to be asked again."""

@@ -31,7 +31,8 @@ SCORES_LIMIT: Final = 500_000
 class RunCall:
     """One call of a test run, or one trace of an agent that was tried, which is known by its id.
 
-    `answer` is the beginning of what was answered. `has_ended`: its end is known.
+    `answer` is the beginning of what was answered. `has_ended`: its end is known. `is_trace`: there is no call of its
+    id, only the session.
     """
 
     result: Result
@@ -39,6 +40,8 @@ class RunCall:
     answer: str
     started_at: datetime
     has_ended: bool
+    session_id: str | None = None
+    is_trace: bool = False
 
 
 def calls_of_run(
@@ -95,6 +98,7 @@ def _call(row: sa.Row[tuple[object, ...]], scores: Mapping[str, ScoreValue], thu
         answer=fields["first_answer"],
         started_at=from_micros(fields["started_at"]),
         has_ended=fields["ended_at"] is not None,
+        session_id=fields["session_id"],
     )
 
 
@@ -149,6 +153,8 @@ def _trace(found: Trace, sums: _Sums) -> RunCall:
         answer=(said if isinstance(said, str) else to_wire(said).decode())[:FIRST_LINES_LIMIT],
         started_at=found.started_at,
         has_ended=True,
+        session_id=found.session_id,
+        is_trace=True,
     )
 
 

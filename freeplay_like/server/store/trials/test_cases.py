@@ -188,6 +188,11 @@ def cases_where(
     )
 
 
+def ids_where(connection: sa.Connection, where: sa.ColumnElement[bool]) -> tuple[str, ...]:
+    """The ids of the test cases of some rows, each in its place."""
+    return tuple(connection.scalars(sa.select(test_case.c.id).where(where).order_by(_PLACE, test_case.c.key)))
+
+
 def get(
     connection: sa.Connection, of: Project, dataset_id: str, case_id: str, kind: DatasetKind | None = None
 ) -> DatasetCase:

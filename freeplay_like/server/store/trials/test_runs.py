@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 import attrs
 import sqlalchemy as sa
@@ -156,10 +156,31 @@ def cases(
     return test_cases.cases_where(connection, test_case.c.key.in_(members), offset, limit)
 
 
-def runs(connection: sa.Connection, of: Project, offset: int, limit: int) -> tuple[RunInfo, ...]:
+@attrs.frozen(kw_only=True)
+class WhichRuns:
+    """Runs over a dataset, of a version, of a suite; None leaves that open."""
+
+    dataset_id: str | None = None
+    version_id: str | None = None
+    suite_id: str | None = None
+
+
+ALL_RUNS: Final = WhichRuns()
+
+
+def runs(
+    connection: sa.Connection, of: Project, offset: int, limit: int, which: WhichRuns = ALL_RUNS
+) -> tuple[RunInfo, ...]:
     """The test runs of a project, newest first."""
-    rows = connection.execute(_runs(of).order_by(test_run.c.key.desc()).offset(offset).limit(limit))
-    return tuple(_info(connection, of, row) for row in rows.mappings())
+    statement = _runs(of).order_by(test_run.c.key.desc()).offset(offset).limit(limit)
+    for column, value in (
+        (dataset.c.id, which.dataset_id),
+        (test_run.c.template_version_id, which.version_id),
+        (test_suite.c.id, which.suite_id),
+    ):
+        if value is not None:
+            statement = statement.where(column == value)
+    return tuple(_info(connection, of, row) for row in connection.execute(statement).mappings())
 
 
 def info(connection: sa.Connection, of: Project, run_id: str) -> RunInfo:
@@ -284,9 +305,9 @@ class TestRuns(Part):
         # read by a reader: unpacking a large dataset would keep the writer from taking records
         return NewRun(id=new_id, kind=kind, cases=self._access.ask(cases, new_id))
 
-    def page(self, project: Project, offset: int, limit: int) -> tuple[RunInfo, ...]:
+    def page(self, project: Project, offset: int, limit: int, which: WhichRuns = ALL_RUNS) -> tuple[RunInfo, ...]:
         """The test runs of a project, newest first."""
-        return self._access.ask(runs, project, offset, limit)
+        return self._access.ask(runs, project, offset, limit, which)
 
     def get(self, project: Project, run_id: str) -> RunState:
         """Where a test run stands.

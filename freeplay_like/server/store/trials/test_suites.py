@@ -8,6 +8,7 @@ from datetime import datetime
 import attrs
 import sqlalchemy as sa
 
+from freeplay_like.core.wire import JsonObject
 from freeplay_like.server.store.access import Part
 from freeplay_like.server.store.prompts import reading as prompt_reading
 from freeplay_like.server.store.prompts.views import LATEST
@@ -73,11 +74,12 @@ class TestSuite:
 
 @attrs.frozen(kw_only=True)
 class SuiteRunDraft:
-    """What is to be tried: the version of an id, or the one that an environment points at."""
+    """What is to be tried: the version of an id, or the one an environment points at; `parameters` go over its own."""
 
     name: str | None = None
     environment: str | None = None
     template_version_id: str | None = None
+    parameters: JsonObject = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)
@@ -170,6 +172,7 @@ def start(
         template_id=suite.template_id,
         template_version_id=None if version is None else version.template.version_id,
         environment=draft.environment,
+        parameters=draft.parameters,
     )
     test_runs.insert(connection, of, over, run, new_id, now, suite_key=suite.key)
     return SuiteRun(run_id=new_id, cases=over.cases, version=version)

@@ -13,10 +13,10 @@ from freeplay_like.server.pages.page import environment, render
 from freeplay_like.server.pages.static import asset
 
 SERVER = pathlib.Path(freeplay_like.server.__file__).parent
-TEMPLATES = sorted((SERVER / "templates").glob("*.html"))
+TEMPLATES = sorted((SERVER / "templates").rglob("*.html"))
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.relative_to(SERVER).as_posix())
 def test_a_template_has_nothing_inline_and_escapes_everything(path: pathlib.Path) -> None:
     text = path.read_text()
     for forbidden in (
@@ -34,9 +34,9 @@ def test_a_template_has_nothing_inline_and_escapes_everything(path: pathlib.Path
         assert re.search(forbidden, text) is None, forbidden
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.relative_to(SERVER).as_posix())
 def test_a_template_parses_and_only_names_static_files_that_are_there(path: pathlib.Path) -> None:
-    assert environment().get_template(path.name)
+    assert environment().get_template(path.relative_to(SERVER / "templates").as_posix())
     for name in re.findall(r"asset\('([^']+)'\)", path.read_text()):
         assert re.fullmatch(rf"/static/{re.escape(name)}\?v=[0-9a-f]{{16}}", asset(name))
 

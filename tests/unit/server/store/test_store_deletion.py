@@ -15,6 +15,7 @@ from freeplay_like.core.records import Amendment, Record
 from freeplay_like.core.wire import to_wire
 from freeplay_like.server.store import sqlite, sqlite_files
 from freeplay_like.server.store.derived import following
+from freeplay_like.server.store.derived.filters import EVERYTHING, Filter, term
 from freeplay_like.server.store.records.trace_views import TraceChange
 from freeplay_like.server.store.removal.belonging import of_project
 from freeplay_like.server.store.removal.beside import says
@@ -22,7 +23,7 @@ from freeplay_like.server.store.removal.deletion import SLICE_RECORDS, DeletionR
 from freeplay_like.server.store.removal.tombstones import KEPT
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.tables import metadata
-from freeplay_like.server.store.views import Batch, CallFilter, Incoming, IncomingAmendment, Project
+from freeplay_like.server.store.views import Batch, Incoming, IncomingAmendment, Project
 from support.clocks import SetClock
 from support.plain_records import a_record
 from support.waiting import until
@@ -110,8 +111,8 @@ def everything_followed(store: Store) -> None:
     until(lambda: ask(store, is_done), what="the text index")
 
 
-def ids(store: Store, project: Project, which: CallFilter | None = None) -> set[str]:
-    return {row.record_id for row in store.calls.page(project.id, which or CallFilter(), limit=1000).rows}
+def ids(store: Store, project: Project, which: Filter = EVERYTHING) -> set[str]:
+    return {row.record_id for row in store.calls.page(project.id, which, limit=1000).rows}
 
 
 def files_with(folder: Path, text: str) -> list[str]:
@@ -175,6 +176,8 @@ def test_a_persons_data_go_by_exact_metadata_from_wherever_they_are(kept: Store,
     save(kept, mine, [hers, in_her_session, in_her_trace, *not_hers])
     kept.session_metadata.merge(mine, "b", {"user_id": "u-1"})
     kept.traces.save(mine, "c", "trace-1", TraceChange(metadata={"user_id": "u-1"}))
+    whole = kept.deletion.whole(mine, {"user_id": "u-1"})
+    assert (whole.session_ids, whole.trace_ids) == (("b",), ("trace-1",))
     report = kept.deletion.person(mine, {"user_id": "u-1"})
     assert report.records == 3
     assert ids(kept, mine) == {each.record_id for each in not_hers}
@@ -245,7 +248,16 @@ def test_a_project_goes_with_every_row_of_every_table_and_its_number_is_not_give
 
 
 def test_every_table_is_a_projects_or_known_to_be_nobodys() -> None:
-    nobodys = {"store_state", "price_due", "sign_in_link", "browser_session", "word", "facet_block"}
+    nobodys = {
+        "store_state",
+        "price_due",
+        "person",
+        "sign_in_link",
+        "browser_session",
+        "word",
+        "facet_block",
+        "size_sample",
+    }
     found = {name for name, table in metadata.tables.items() if of_project(table, 1) is None}
     assert found == nobodys, "a table that no deletion of a project would reach"
 
@@ -282,13 +294,13 @@ def test_nothing_of_what_was_deleted_is_in_the_files_after_they_were_wiped(
     everything_followed(kept)
     assert files_with(tmp_path, "geheimnis")
     assert kept.deletion.person(mine, {"user_id": SECRET}).records == 60
-    assert ids(kept, mine, CallFilter(text=SECRET)) == set()
+    assert ids(kept, mine, term("text", "contains", SECRET)) == set()
     assert kept.deletion.wipe_due_at() > 0
     assert kept.deletion.wipe()
     assert files_with(tmp_path, "geheimnis") == []
     assert files_with(tmp_path, "ꙮꙮ") == []
     assert kept.deletion.wipe_due_at() == 0
-    assert len(ids(kept, mine, CallFilter(text="nobody"))) == 540
+    assert len(ids(kept, mine, term("text", "contains", "nobody"))) == 540
 
 
 def test_wiping_is_put_off_for_further_deletions_and_asked_for_once(

@@ -13,10 +13,13 @@ from freeplay_like.server.store.prompts.environments import ENVIRONMENTS_LIMIT
 from freeplay_like.server.store.prompts.views import (
     Draft,
     EnvironmentInUse,
+    EnvironmentMoved,
     EnvironmentNotFound,
+    LatestIsNewest,
     MayNotDeploy,
     Mover,
     ReasonNeeded,
+    VersionNotFound,
 )
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import NameTaken, Project, TooMuch
@@ -189,3 +192,36 @@ def test_what_was_there_before_environments_were_the_projects_stays(tmp_path: Pa
         scopes = dict(connection.execute(sa.text("SELECT id, scopes FROM api_key")).all())  # type: ignore[arg-type]
     engine.dispose()
     assert scopes == {"all": "admin deploy ingest prompts read", "few": "ingest read"}
+
+
+def test_one_environment_is_moved_from_where_it_was_seen(store: Store, project: Project) -> None:
+    first = add(store, project, "one", "prod", "dev")
+    second = add(store, project, "two")
+    store.environments.move(project, first[0], "prod", BOB, goal=second[1], at=first[1])
+    versions = {each.version: each.environments for each in store.prompts.find(project, first[0]).versions}
+    assert versions == {"2": ("prod",), "1": ("dev",)}
+    with pytest.raises(EnvironmentMoved, match="somebody has moved environment 'prod' since"):
+        store.environments.move(project, first[0], "prod", BOB, goal=first[1], at=first[1])
+    store.environments.move(project, first[0], "prod", BOB, goal=None, at=second[1])
+    store.environments.move(project, first[0], "new", BOB, goal=first[1], at=None)
+    told = [(move.environment, move.to_version) for move in store.environments.moves(project, first[0], 0, 2)]
+    assert [(name, at and at.version) for name, at in told] == [("new", "1"), ("prod", None)]
+    assert [each.name for each in store.environments.all(project)] == ["dev", "new", "prod"]
+
+
+def test_a_move_to_what_is_not_there_or_of_latest_is_refused(store: Store, project: Project) -> None:
+    ids = add(store, project, "one", "prod")
+    with pytest.raises(VersionNotFound):
+        store.environments.move(project, ids[0], "prod", BOB, goal="no-such", at=ids[1])
+    with pytest.raises(LatestIsNewest):
+        store.environments.move(project, ids[0], "latest", BOB, goal=ids[1], at=None)
+
+
+def test_a_protected_environment_is_taken_away_by_those_who_may(store: Store, project: Project) -> None:
+    ids = add(store, project, "one", "prod")
+    (prod,) = store.environments.all(project)
+    store.environments.change(project, prod.id, ANN, is_protected=True)
+    with pytest.raises(MayNotDeploy):
+        store.environments.move(project, ids[0], "prod", BOB, goal=None, at=ids[1])
+    store.environments.move(project, ids[0], "prod", ANN, goal=None, at=ids[1])
+    assert store.prompts.find(project, ids[0]).versions[0].environments == ()

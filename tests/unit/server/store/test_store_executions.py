@@ -16,7 +16,8 @@ from freeplay_like.core.wire import to_wire
 from freeplay_like.server.store.accounts.providers import ConnectionDraft, ConnectionNotFound, NotConnected
 from freeplay_like.server.store.prompts.templates import Draft
 from freeplay_like.server.store.store import Store
-from freeplay_like.server.store.trials.executions import LEASE, NotExecuted
+from freeplay_like.server.store.trials.executions import NotExecuted
+from freeplay_like.server.store.trials.leases import LEASE
 from freeplay_like.server.store.trials.test_cases import CaseDraft
 from freeplay_like.server.store.trials.test_suites import SuiteDraft, SuiteRunDraft
 from freeplay_like.server.store.views import Batch, CaseContent, DatasetDraft, Incoming, Project
@@ -137,7 +138,7 @@ def test_a_call_of_a_dead_server_is_stored_as_interrupted(store: Store, project:
     store.executions.begin_call(project, under_way.record_id, to_wire(under_way), "one", LEASE)
     assert store.executions.adopt_calls() == 0
     clock.ahead = LEASE + timedelta(seconds=1)
-    store.executions.renew("one", [], LEASE)
+    store.executions.renew_calls("one", LEASE)
     assert store.executions.adopt_calls() == 0, "its server lives"
     clock.ahead *= 2
     assert (store.executions.adopt_calls(), store.executions.adopt_calls()) == (1, 0)

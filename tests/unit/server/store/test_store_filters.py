@@ -144,9 +144,3 @@ def test_an_address_names_what_it_cannot_read() -> None:
         filter_json.from_query([("filters", "{")])
     with pytest.raises(BadFilter, match="from: 'x' is not a time"):
         filter_json.from_query([("from", "x")])
-
-
-def test_several_words_must_all_be_there_and_quoted_ones_together() -> None:
-    words = ("refund", "order now")
-    assert filter_text.words('refund "order now"') == AllOf(tuple(Term("text", "contains", each) for each in words))
-    assert filter_text.words("") == EVERYTHING

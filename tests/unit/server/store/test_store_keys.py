@@ -76,13 +76,13 @@ def test_a_link_signs_in_once_and_not_after_a_day(tmp_path: Path) -> None:
         assert store.people.can_anybody_sign_in()
         session = store.people.sign_in(link)
         assert session is not None
-        assert store.people.is_signed_in(session)
+        assert store.people.of_session(session)
         assert store.people.sign_in(link) is None
         clock.moment += LINK_AGE
         assert store.people.sign_in(late) is None
-        assert store.people.is_signed_in(session)
+        assert store.people.of_session(session)
         clock.moment += SESSION_AGE - LINK_AGE + timedelta(seconds=1)
-        assert not store.people.is_signed_in(session)
+        assert not store.people.of_session(session)
         assert not store.people.can_anybody_sign_in()
     finally:
         store.close()
@@ -92,5 +92,5 @@ def test_signing_out_ends_the_session_for_good(store: Store) -> None:
     session = store.people.sign_in(store.people.create_sign_in_link())
     assert session is not None
     store.people.sign_out(session)
-    assert not store.people.is_signed_in(session)
-    assert not store.people.is_signed_in("")
+    assert not store.people.of_session(session)
+    assert not store.people.of_session("")

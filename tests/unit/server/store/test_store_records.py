@@ -13,11 +13,12 @@ from freeplay_like.core.completion import Choice
 from freeplay_like.core.messages import Message
 from freeplay_like.core.records import ErrorInfo, Record, TemplateRef
 from freeplay_like.core.wire import to_wire
+from freeplay_like.server.store.derived.filter_text import parse
+from freeplay_like.server.store.derived.filters import EVERYTHING, Filter, term
 from freeplay_like.server.store.derived.following import indexed_seq
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import (
     Batch,
-    CallFilter,
     Incoming,
     Project,
     Sender,
@@ -30,7 +31,6 @@ from support.plain_records import a_record, an_unsettled
 from support.waiting import until
 
 NOW = datetime(2026, 11, 21, 13, tzinfo=UTC)
-ALL = CallFilter()
 
 
 def batch(project: Project, *records: Record, sender: Sender | None = None) -> Batch:
@@ -42,7 +42,7 @@ def save(store: Store, project: Project, *records: Record) -> StoreResult:
     return store.save(batch(project, *records))
 
 
-def texts(store: Store, project: Project, which: CallFilter = ALL) -> list[str]:
+def texts(store: Store, project: Project, which: Filter = EVERYTHING) -> list[str]:
     return [row.first_answer for row in store.calls.page(project.id, which).rows]
 
 
@@ -90,7 +90,7 @@ def test_the_second_arrival_of_an_id_changes_nothing(store: Store, project: Proj
 def test_an_id_twice_in_one_batch_is_stored_once(store: Store, project: Project) -> None:
     record = a_record(project.id)
     assert save(store, project, record, record) == StoreResult(stored=1, duplicates=1)
-    assert len(store.calls.page(project.id, ALL).rows) == 1
+    assert len(store.calls.page(project.id, EVERYTHING).rows) == 1
 
 
 def test_a_late_end_replaces_a_call_that_nobody_saw_end(store: Store, project: Project) -> None:
@@ -101,7 +101,7 @@ def test_a_late_end_replaces_a_call_that_nobody_saw_end(store: Store, project: P
     stored = store.calls.get(project.id, settled.record_id)
     assert stored is not None
     assert stored.record == settled
-    assert texts(store, project, CallFilter(text="the Rhone")) == ["In France, on the Rhone."]
+    assert texts(store, project, parse("the Rhone")) == ["In France, on the Rhone."]
     assert save(store, project, an_unsettled(settled)) == StoreResult(duplicates=1)
     assert texts(store, project) == ["In France, on the Rhone."]
 
@@ -131,7 +131,7 @@ def test_projects_may_use_the_same_id_and_see_only_their_own(store: Store, proje
     save(store, project, ours)
     assert save(store, other, theirs) == StoreResult(stored=1)
     index_everything(store)
-    for which in (ALL, CallFilter(text="our"), CallFilter(session_id="s"), CallFilter(model="gpt-x-1")):
+    for which in (EVERYTHING, parse("our"), parse("session:s"), parse("model:gpt-x-1")):
         assert texts(store, project, which) == ["ours"]
     stored = store.calls.get(other.id, ours.record_id)
     assert stored is not None
@@ -214,17 +214,17 @@ def test_senders_are_known_by_what_they_said_last(store: Store, project: Project
 def test_the_list_is_newest_first_and_pages_both_ways(store: Store, project: Project) -> None:
     save(store, project, *(a_record(project.id, answer=str(i)) for i in range(7)))
     seen: list[Sequence[str]] = []
-    page = store.calls.page(project.id, ALL, limit=3)
+    page = store.calls.page(project.id, EVERYTHING, limit=3)
     assert page.newer is None
     while True:
         seen.append([row.first_answer for row in page.rows])
         if page.older is None:
             break
-        page = store.calls.page(project.id, ALL, before=page.older, limit=3)
+        page = store.calls.page(project.id, EVERYTHING, before=page.older, limit=3)
     assert seen == [["6", "5", "4"], ["3", "2", "1"], ["0"]]
-    back = store.calls.page(project.id, ALL, after=page.newer, limit=3)
+    back = store.calls.page(project.id, EVERYTHING, after=page.newer, limit=3)
     assert [row.first_answer for row in back.rows] == ["3", "2", "1"]
-    first = store.calls.page(project.id, ALL, after=back.newer, limit=3)
+    first = store.calls.page(project.id, EVERYTHING, after=back.newer, limit=3)
     assert [row.first_answer for row in first.rows] == ["6", "5", "4"]
     assert first.newer is None
 
@@ -232,7 +232,7 @@ def test_the_list_is_newest_first_and_pages_both_ways(store: Store, project: Pro
 @pytest.mark.parametrize("cursor", ["", "x", "-1", "1.5", "9" * 19, "٣"])
 def test_a_cursor_of_no_page_is_refused(store: Store, project: Project, cursor: str) -> None:
     with pytest.raises(ValueError, match="not a place in the list"):
-        store.calls.page(project.id, ALL, before=cursor)
+        store.calls.page(project.id, EVERYTHING, before=cursor)
 
 
 def test_what_came_together_is_listed_by_when_it_began(store: Store, project: Project) -> None:
@@ -245,8 +245,8 @@ def test_calls_after_a_number_come_in_the_order_they_arrived(store: Store, proje
     save(store, project, a_record(project.id, answer="0"))
     here = store.calls.newest_seq(project.id)
     save(store, project, *(a_record(project.id, answer=str(i)) for i in (1, 2, 3)))
-    assert [row.first_answer for row in store.calls.after(project.id, ALL, here)] == ["1", "2", "3"]
-    assert [row.first_answer for row in store.calls.after(project.id, ALL, here, limit=2)] == ["1", "2"]
+    assert [row.first_answer for row in store.calls.after(project.id, EVERYTHING, here)] == ["1", "2", "3"]
+    assert [row.first_answer for row in store.calls.after(project.id, EVERYTHING, here, limit=2)] == ["1", "2"]
 
 
 def test_filters_hold_together(store: Store, project: Project) -> None:
@@ -259,17 +259,13 @@ def test_filters_hold_together(store: Store, project: Project) -> None:
         a_record(project.id, answer="c", model=None, requested_model="other"),
     )
     index_everything(store)
-    assert texts(store, project, CallFilter(template="trip")) == ["b", "a"]
-    assert texts(store, project, CallFilter(template="trip", outcome="complete")) == ["a"]
-    assert texts(store, project, CallFilter(session_id="s")) == ["a"]
-    assert texts(store, project, CallFilter(model="gpt-x")) == ["b", "a"]
-    assert texts(store, project, CallFilter(model="gpt-x-1", outcome="error")) == ["b"]
-    assert texts(store, project, CallFilter(model="other")) == ["c"]
-    assert texts(store, project, CallFilter(text="BOOM", model="gpt-x")) == ["b"]
-    values = store.calls.filter_values(project.id)
-    assert values.models == ("gpt-x", "gpt-x-1", "other")
-    assert values.outcomes == ("complete", "error")
-    assert values.templates == ("trip",)
+    assert texts(store, project, parse("template:trip")) == ["b", "a"]
+    assert texts(store, project, parse("template:trip outcome:complete")) == ["a"]
+    assert texts(store, project, parse("session:s")) == ["a"]
+    assert texts(store, project, parse("model:gpt-x")) == ["b", "a"]
+    assert texts(store, project, parse("model:gpt-x-1 outcome:error")) == ["b"]
+    assert texts(store, project, parse("model:other")) == ["c"]
+    assert texts(store, project, parse("BOOM model:gpt-x")) == ["b"]
 
 
 @pytest.mark.parametrize(
@@ -300,8 +296,8 @@ def test_a_text_is_found_as_it_stands(store: Store, project: Project, text: str,
     )
     if is_indexed:
         index_everything(store)
-    assert texts(store, project, CallFilter(text=text)) == [f"before {text} after", "asked"]
-    assert texts(store, project, CallFilter(text=text + " nowhere")) == []
+    assert texts(store, project, term("text", "contains", text)) == [f"before {text} after", "asked"]
+    assert texts(store, project, term("text", "contains", f"{text} nowhere")) == []
 
 
 def test_a_text_deep_in_a_conversation_is_found_once_indexed(store: Store, project: Project) -> None:
@@ -311,7 +307,7 @@ def test_a_text_deep_in_a_conversation_is_found_once_indexed(store: Store, proje
     )
     save(store, project, a_record(project.id, messages=messages))
     index_everything(store)
-    assert texts(store, project, CallFilter(text="password tulip")) == ["In France."]
+    assert texts(store, project, parse("password tulip")) == ["In France."]
 
 
 def test_a_list_shows_what_a_call_without_text_asked_for(store: Store, project: Project) -> None:
@@ -345,8 +341,8 @@ def test_neighbours_in_a_session_are_in_the_order_they_began(store: Store, proje
 
 
 def test_questions_about_no_project_have_empty_answers(store: Store) -> None:
-    assert store.calls.page("none", ALL).rows == ()
-    assert store.calls.after("none", ALL, 0) == ()
+    assert store.calls.page("none", EVERYTHING).rows == ()
+    assert store.calls.after("none", EVERYTHING, 0) == ()
     assert store.calls.newest_seq("none") == 0
     assert store.calls.get("none", "x") is None
     assert store.calls.of_session("none", "s") == ()
@@ -362,7 +358,7 @@ def test_no_filter_of_the_list_reads_all_records(store: Store, project: Project)
 
     sa.event.listen(store._reading, "before_cursor_execute", remember)
     save(store, project, a_record(project.id, session_id="s"))
-    filters = [ALL, CallFilter(model="m"), CallFilter(session_id="s"), CallFilter(text="text"), CallFilter(text="te")]
+    filters = [EVERYTHING, *map(parse, ("model:m", "session:s", "text", "te"))]
     for which in filters:
         store.calls.page(project.id, which)
     asked = [query for query in queries if "FROM record" in query and "SELECT" in query]

@@ -8,6 +8,7 @@ import pytest
 from freeplay_like.clock import SystemClock
 from freeplay_like.core.records import Amendment, Record, ScoreValue
 from freeplay_like.core.wire import to_wire
+from freeplay_like.server.store.derived.filters import EVERYTHING
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.trials import test_cases
 from freeplay_like.server.store.trials.datasets import DatasetChange, DatasetInUse, DatasetNotFound
@@ -16,7 +17,6 @@ from freeplay_like.server.store.trials.test_runs import DatasetEmpty, RunNotFoun
 from freeplay_like.server.store.trials.test_suites import SuiteDraft, SuiteRunDraft
 from freeplay_like.server.store.views import (
     Batch,
-    CallFilter,
     CaseContent,
     Dataset,
     DatasetCase,
@@ -239,7 +239,7 @@ def test_a_run_counts_the_cases_whose_call_has_ended(store: Store, project: Proj
     assert (found.info.cases, found.info.finished, found.records) == (3, 1, 4)
     save(store, project, attrs.evolve(running, outcome="error"))
     assert state(store, project, run).info.finished == 2
-    row = store.calls.page(project.id, CallFilter()).rows[-1]
+    row = store.calls.page(project.id, EVERYTHING).rows[-1]
     assert (row.test_run_id, row.test_case_id) == (run.id, lyon)
 
 

@@ -17,9 +17,10 @@ from freeplay_like.core.wire import to_wire
 from freeplay_like.server.spans.calls import Role, reading_of, record_id_of
 from freeplay_like.server.spans.span import Span
 from freeplay_like.server.store.derived import following
+from freeplay_like.server.store.derived.filters import EVERYTHING
 from freeplay_like.server.store.records.spans import SpanDraft, SpanResult
 from freeplay_like.server.store.store import Store
-from freeplay_like.server.store.views import Batch, CallFilter, Incoming, Project
+from freeplay_like.server.store.views import Batch, Incoming, Project
 from support.plain_records import a_record
 from support.waiting import until
 
@@ -82,7 +83,7 @@ def deliver(store: Store, project: Project, *records: Record) -> None:
 
 
 def recorded(store: Store, project: Project) -> list[str]:
-    return sorted(str(named(row.record_id)) for row in store.calls.page(project.id, CallFilter(), limit=100).rows)
+    return sorted(str(named(row.record_id)) for row in store.calls.page(project.id, EVERYTHING, limit=100).rows)
 
 
 def belongings(store: Store, project: Project) -> dict[str, str | None]:
