@@ -16,6 +16,7 @@ from freeplay_like.server.store.store import Store
 from support.browser import Pages
 from support.records import NASTY, special_records
 from support.shop import Shop
+from support.waiting import until
 
 pytestmark = pytest.mark.browser
 
@@ -147,6 +148,26 @@ def test_a_verdict_a_note_and_scores_are_given_and_taken_back(
     page.get_by_role("button", name="Take back").click()
     expect(page.get_by_role("button", name="Bad", exact=True)).to_have_attribute("aria-pressed", "false")
     expect(page.get_by_label("Note")).to_have_value("Wrong day.\nSunday is closed.")
+
+
+def test_a_note_is_kept_that_is_typed_while_the_verdict_is_on_its_way(pages: Pages, new_shop: Shop) -> None:
+    (record,) = filled(new_shop, 1)
+    page = sign_in_as(pages, new_shop, "Ann Baker")
+    page.goto(new_shop.call(record))
+    page.keyboard.press("b")
+    page.keyboard.press("n")
+    page.keyboard.type("Stops in the middle.")
+    page.keyboard.press("Control+Enter")
+
+    def kept() -> list[tuple[str | None, str]]:
+        with the_store(new_shop) as store:
+            project = store.projects.get(new_shop.project_id)
+            assert project is not None
+            reviews = store.reviews.of_calls(project, [record.record_id]).get(record.record_id, ())
+        return [(review.verdict, review.note) for review in reviews]
+
+    until(lambda: kept() == [("bad", "Stops in the middle.")], 20, "the verdict and the note")
+    expect(page.get_by_label("Note")).to_have_value("Stops in the middle.")
 
 
 def test_a_verdict_on_the_page_of_a_call_stays_there(pages: Pages, new_shop: Shop) -> None:

@@ -50,6 +50,12 @@
     save.click();
   });
 
+  // The form comes anew with each answer, but for the note, which somebody may be typing: it is kept by its id. What is
+  // taken back takes the note along.
+  document.addEventListener("click", (event) => {
+    if (event.target.closest?.("[data-undo]")) form()?.elements.note.removeAttribute("id");
+  });
+
   // A form beside a list (the peek panel): the row shows at once what was said.
   document.addEventListener("htmx:after:swap", () => {
     for (const copy of document.querySelectorAll("[data-marks-of]")) {
