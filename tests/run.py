@@ -1,4 +1,4 @@
-"""Run the tests, on two cores at once: those that wait for servers and browsers beside those that compute.
+"""Run the tests on two cores: those that start processes of their own beside all others.
 
 With arguments: one pytest with these arguments.
 """
@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Final
 
 HERE: Final = Path(__file__).parent
-WAITING: Final = ("browser", "process")
-"""The folders whose tests mostly wait. All others are run beside them, and shown when these are done."""
+SHOWN: Final = "process"
+"""The folder whose tests are seen while they run."""
+LAST: Final = "browser"
+"""Of the others, the last: its large store is filled meanwhile."""
 PYTEST: Final = (sys.executable, "-m", "pytest")
 
 
@@ -20,16 +22,17 @@ def main() -> int:
     """The worst status of both."""
     if sys.argv[1:]:
         return subprocess.call([*PYTEST, *sys.argv[1:]])
-    waiting = [str(HERE / name) for name in WAITING]
-    computing = [*PYTEST, str(HERE), *(f"--ignore={path}" for path in waiting), "-p", "no:cacheprovider"]
-    log = Path("computing.log")
-    with log.open("wb") as output, subprocess.Popen(computing, stdout=output, stderr=subprocess.STDOUT) as beside:
+    folders = sorted(path.name for path in HERE.iterdir() if any(path.rglob("test_*.py")) and path.name != SHOWN)
+    folders.sort(key=lambda name: name == LAST)
+    others = [*PYTEST, *(str(HERE / name) for name in folders), "-p", "no:cacheprovider"]
+    log = Path("others.log")
+    with log.open("wb") as output, subprocess.Popen(others, stdout=output, stderr=subprocess.STDOUT) as beside:
         try:
-            status = subprocess.call([*PYTEST, *waiting])
+            status = subprocess.call([*PYTEST, str(HERE / SHOWN)])
             beside.wait()
         finally:
             beside.terminate()
-    print("== the tests that ran beside these", flush=True)
+    print(f"== the tests that ran beside these: {', '.join(folders)}", flush=True)
     sys.stdout.buffer.write(log.read_bytes())
     sys.stdout.flush()
     return status or beside.returncode

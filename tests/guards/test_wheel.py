@@ -34,7 +34,7 @@ def test_the_wheel_holds_the_package_and_nothing_else() -> None:
     for wanted in (
         "freeplay_like/py.typed",
         "freeplay_like/server/static/app.css",
-        "freeplay_like/server/templates/calls.html",
+        "freeplay_like/server/templates/calls/calls.html",
         "freeplay_like/local/demo_project/assistant.prompt",
         f"freeplay_like-{freeplay_like.__version__}.dist-info/licenses/LICENSE",
     ):
