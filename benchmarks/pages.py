@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -76,6 +76,7 @@ def open_once(context: BrowserContext, address: str, seen: Seen | None = None) -
     if seen is not None:
         page.on("response", functools.partial(_note, seen, address))
     page.goto(address, wait_until="load")
+    page.wait_for_function("() => performance.getEntriesByName('first-contentful-paint').length")
     times: dict[str, float] = page.evaluate(_TIMES)
     times["elements"] = page.evaluate("() => document.querySelectorAll('*').length")
     page.close()
@@ -109,7 +110,8 @@ def plain_server(files: dict[str, tuple[str, bytes]]) -> Iterator[str]:
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            with suppress(ConnectionError):  # a page that is closed asks for no more
+                self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             """Nothing."""

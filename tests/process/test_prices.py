@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from typing import Any
 
@@ -135,10 +136,11 @@ def test_the_page_of_a_call_and_of_its_session_show_the_cost(backend: BackendPro
     browser = requests.Session()
     browser.get(backend.sign_in_url(), timeout=TIMEOUT_S)
     page = f"{backend.url}/projects/{backend.project_id}"
-    call = browser.get(f"{page}/calls/{record.record_id}", timeout=TIMEOUT_S, headers={"Accept": "text/html"}).text
+    call = browser.get(f"{page}/calls/{record.record_id}?tab=cost", timeout=TIMEOUT_S).text
     assert "$0.0035" in call
-    assert "1,000 input at $2.5 for 1,000,000" in call
+    assert re.search(r'>input</th><td class="num">1,000</td><td class="num">\$2\.50 <span[^>]*>/ 1M</span></td>', call)
     twin = browser.get(f"{page}/calls/{record.record_id}.json", timeout=TIMEOUT_S).json()
     assert twin["cost"]["cost_nano_usd"] == twin["call"]["row"]["cost_nano_usd"] == 3_500_000
     session = browser.get(f"{page}/sessions/with%20costs.json", timeout=TIMEOUT_S).json()
-    assert (session["priced_calls"], session["cost_nano_usd"]) == (1, 3_500_000)
+    figures = session["figures"]
+    assert (figures["priced_calls"], figures["cost_nano_usd"]) == (1, 3_500_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -193,8 +194,6 @@ def test_what_makes_no_sense_is_refused(
 def test_a_page_says_that_a_text_cannot_be_looked_for(backend: BackendProcess, text: str) -> None:
     with requests.Session() as person:
         person.get(backend.sign_in_url(), timeout=TIMEOUT_S).raise_for_status()
-        page = person.get(
-            f"{backend.url}/projects/{backend.project_id}/calls", params={"text": text}, timeout=TIMEOUT_S
-        )
+        page = person.get(f"{backend.url}/projects/{backend.project_id}/calls", params={"q": text}, timeout=TIMEOUT_S)
     assert page.status_code == 400
-    assert "This cannot be looked for" in page.text
+    assert re.search(r"<p id=\"wrong\" class=\"problem\" role=\"alert\">[^<]+</p>", page.text)

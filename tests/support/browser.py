@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, expect, sync_playwright
 
 CHROMIUM_FLAGS: Final = [
     "--no-sandbox",
@@ -23,6 +23,8 @@ CHROMIUM_FLAGS: Final = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE_MS: Final = 20_000
+"""How long a test waits for a page, on a machine that runs other tests meanwhile."""
 WIDE: Final = {"width": 1280, "height": 800}
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 
@@ -39,7 +41,7 @@ class Pages:
     def open(self, **options: object) -> Page:
         """A page in a context of its own; takes the options of `Browser.new_context`."""
         context = self._browser.new_context(**{"locale": "en-GB", "viewport": WIDE, **options})  # type: ignore[arg-type]
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE_MS)
         self._contexts.append(context)
         page = context.new_page()
         page.on("console", self._on_console)
@@ -87,6 +89,7 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(exc))
+    expect.set_options(timeout=PATIENCE_MS)
     with (
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS) as chromium,
