@@ -139,8 +139,8 @@ def demo(
         if once:
             screen.line(f"\nDone. To look at them: freeplay-like serve --data {data} --port {_port_of(backend.url)}")
         else:
-            screen.line("\nThe backend keeps running. Ctrl-C stops it.")
             with contextlib.suppress(KeyboardInterrupt):
+                screen.line("\nThe backend keeps running. Ctrl-C stops it.")
                 backend.wait()
 
 
