@@ -84,6 +84,6 @@ build/wheel.stamp: pyproject.toml README.md LICENSE $(SOURCES) $(TEST_VENV)/pip.
 $(TEST_VENV)/test.stamp: build/wheel.stamp
 	@echo "== installing the wheel and the tools to test it with (a minute or two the first time)" >&2
 	@$(TEST_BIN)/python $(PIP) --group dev
-	@$(TEST_BIN)/python $(PIP) "$$(echo build/wheel/*.whl)[server,local,otel,parquet]"
+	@$(TEST_BIN)/python $(PIP) "$$(echo build/wheel/*.whl)[server,local,otel,parquet,postgres]"
 	@$(TEST_BIN)/python $(PIP) --force-reinstall --no-deps build/wheel/*.whl
 	@touch $@

@@ -27,7 +27,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from freeplay_like.core.wire import to_wire
-from freeplay_like.server.store.store import DATABASE_NAME
+from freeplay_like.server.store.engines.sqlite import DATABASE_NAME
 from support.big_store import fill
 from support.varied import RARE_WORD
 

@@ -18,13 +18,19 @@ pytest_plugins = [
     "support.environments",
     "support.big_store",
     "support.whole_shop",
+    "support.postgres_fixtures",
+    "support.databases",
 ]
 
 # No deadlines: a busy machine is not a failed test.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100)
 settings.load_profile("here")
 
-MAY_SKIP = ("root reads everything", "a small disk needs the right to mount a tmpfs")
+MAY_SKIP = (
+    "root reads everything",
+    "a small disk needs the right to mount a tmpfs",
+    "another user may not run this Python",
+)
 """Why a test may be skipped in CI all the same: nothing can be installed against it."""
 
 

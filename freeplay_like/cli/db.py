@@ -15,10 +15,11 @@ import sqlalchemy as sa
 
 from freeplay_like.cli.data_folder import alone, existing_database, make_folder
 from freeplay_like.errors import ConfigurationError
-from freeplay_like.server.store import schema, sqlite, sqlite_files
+from freeplay_like.server.store import schema
+from freeplay_like.server.store.engines import sqlite_files
+from freeplay_like.server.store.engines.sqlite import DATABASE_NAME, SqliteDatabase
+from freeplay_like.server.store.engines.sqlite_files import DatabaseDamaged
 from freeplay_like.server.store.records.tables import record
-from freeplay_like.server.store.sqlite_files import DatabaseDamaged
-from freeplay_like.server.store.store import DATABASE_NAME
 from freeplay_like.server.store.tables import metadata
 
 _DATA = click.option(
@@ -52,7 +53,7 @@ def migrate(data: Path, *, is_check: bool) -> None:
 
     A copy made before with `db backup` is the way back: an older release does not open a newer one's file.
     """
-    with _opened(sqlite.open_engine(existing_database(data), is_writer=True)) as engine, _told():
+    with _opened(SqliteDatabase(existing_database(data)).open(is_writer=True)) as engine, _told():
         steps = schema.missing(engine)
         for step in steps:
             click.echo(f"{step.revision}  {step.about}")

@@ -6,14 +6,14 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
 import attrs
 import click
 
-from freeplay_like.cli.data_folder import open_store
+from freeplay_like.cli.data_folder import database_options, open_store
 from freeplay_like.core.wire import WireError, from_wire
 from freeplay_like.errors import ConfigurationError
 from freeplay_like.prompts.folder import FolderPrompts
@@ -37,9 +37,7 @@ class Ready:
 
 
 @click.command()
-@click.option(
-    "--data", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder with the database."
-)
+@database_options
 @click.option("--project", required=True, help="The project's name; it is made if there is none of that name.")
 @click.option(
     "--templates",
@@ -48,16 +46,19 @@ class Ready:
 )
 @click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The address of the server.")
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object.")
-def init(data: Path, project: str, templates: Path | None, url: str, *, is_json: bool) -> None:
+def init(
+    data: Path | None, database_url: str | None, project: str, templates: Path | None, url: str, *, is_json: bool
+) -> None:
     """Make a project (or find it), and print its key and a fresh sign-in link.
 
     It can be run again, also while a server runs over the same folder: project and key stay, the link is new and
     works once within 24 hours. The key has all scopes of its project. So that it can be printed again, it is kept in
-    clear in init-keys.json in the data folder, which only its owner can read; the database has only its hash.
+    clear in init-keys.json in the data folder, which only its owner can read; the database has only its hash. Over
+    PostgreSQL there is no such folder: each run prints a new key.
     """
-    store = open_store(data)
+    store = open_store(data, database_url)
     try:
-        with _locked(data):
+        with nullcontext() if data is None else _locked(data):
             ready = _prepare(store, data, project, templates, Settings(url=url.rstrip("/")))
     finally:
         store.close()
@@ -70,7 +71,7 @@ def init(data: Path, project: str, templates: Path | None, url: str, *, is_json:
     click.echo(f"sign in   {ready.admin_url}")
 
 
-def _prepare(store: Store, data: Path, name: str, templates: Path | None, settings: Settings) -> Ready:
+def _prepare(store: Store, data: Path | None, name: str, templates: Path | None, settings: Settings) -> Ready:
     if not name.strip() or not name.isprintable():
         raise ConfigurationError(f"--project must be a name, not {name!r}")
     project = store.projects.find(name) or store.projects.create(name)
@@ -79,7 +80,7 @@ def _prepare(store: Store, data: Path, name: str, templates: Path | None, settin
     following = f"/projects/{project.id}/calls"
     return Ready(
         project_id=project.id,
-        api_key=_key(store, data / KEYS_NAME, project),
+        api_key=store.keys.create(project) if data is None else _key(store, data / KEYS_NAME, project),
         admin_url=f"{settings.url}/sign-in?token={store.people.create_sign_in_link()}&next={following}",
         api_base=settings.api_base,
     )

@@ -15,7 +15,7 @@ from typing import Final
 
 import click
 
-from freeplay_like.cli.data_folder import make_folder, open_store, served
+from freeplay_like.cli.data_folder import database_options, open_store, served
 from freeplay_like.cli.main import EXIT_INTERRUPTED
 from freeplay_like.errors import ConfigurationError
 from freeplay_like.server.app import create_app
@@ -27,9 +27,7 @@ _PROVIDER_VARIABLES: Final = ("OPENAI_", "AZURE_", "ANTHROPIC_")
 
 
 @click.command()
-@click.option(
-    "--data", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder with the database."
-)
+@database_options
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=int, default=8000, show_default=True, help="The port to listen on; 0 takes a free one.")
 @click.option("--url", help="The address people use, where it is another one (behind a proxy).")
@@ -49,7 +47,8 @@ _PROVIDER_VARIABLES: Final = ("OPENAI_", "AZURE_", "ANTHROPIC_")
 )
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON line when it answers.")
 def serve(
-    data: Path,
+    data: Path | None,
+    database_url: str | None,
     host: str,
     port: int,
     url: str | None,
@@ -77,9 +76,8 @@ def serve(
         uses_provider_environment=uses_provider_environment,
     )
     min_free_bytes = None if min_free_mib is None else min_free_mib * 1024 * 1024
-    make_folder(data)
     with listener, served(data):
-        store = open_store(data, is_fsync=is_fsync, min_free_bytes=min_free_bytes)
+        store = open_store(data, database_url, is_fsync=is_fsync, min_free_bytes=min_free_bytes)
         state = State(store=store, settings=settings)
         server = Server(create_app(state), state.news, lambda: _say_ready(store, settings, is_json=is_json))
         try:

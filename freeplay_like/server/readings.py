@@ -84,6 +84,8 @@ def _store(status: StoreStatus) -> Iterator[Family]:
 
 def _disk(store: Store) -> Iterator[Family]:
     disk = store.disk
+    if disk.room is None:
+        return
     yield single(f"{_P}_disk_free_bytes", "gauge", "What the database's disk has left, in bytes.", disk.room.free_bytes)
     yield single(f"{_P}_disk_min_free_bytes", "gauge", "What must stay free, in bytes.", disk.min_free_bytes)
     yield single(f"{_P}_read_only", "gauge", "1 where nothing is taken because the disk is nearly full.", disk.is_full)

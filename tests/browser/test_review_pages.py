@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from freeplay_like.core.records import Record
 from freeplay_like.server.store.accounts.people import Role
+from freeplay_like.server.store.engines.sqlite import SqliteDatabase
 from freeplay_like.server.store.store import Store
 from support.browser import Pages
 from support.records import NASTY, special_records
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.browser
 @contextmanager
 def the_store(shop: Shop) -> Iterator[Store]:
     """The store of the server, opened beside it."""
-    opened = Store(next(shop.backend.data_dir.glob("*.db")))
+    opened = Store(SqliteDatabase(next(shop.backend.data_dir.glob("*.db"))))
     try:
         yield opened
     finally:

@@ -13,7 +13,8 @@ from playwright.sync_api import Page, expect
 from freeplay_like.core.template_files import from_text
 from freeplay_like.core.templates import TemplateMessage
 from freeplay_like.core.wire import JsonObject
-from freeplay_like.server.store.store import DATABASE_NAME, Store
+from freeplay_like.server.store.engines.sqlite import DATABASE_NAME, SqliteDatabase
+from freeplay_like.server.store.store import Store
 from support.browser import Pages
 from support.records import NASTY
 from support.shop import Shop
@@ -341,7 +342,7 @@ def test_a_protected_environment_wants_an_administrator_and_a_reason(
 
 def sign_in_reviewer(pages: Pages, shop: Shop) -> Page:
     """A page where a reviewer is signed in."""
-    store = Store(shop.backend.data_dir / DATABASE_NAME)
+    store = Store(SqliteDatabase(shop.backend.data_dir / DATABASE_NAME))
     try:
         person = store.people.create(f"Rita {time.monotonic_ns()}", "reviewer")
         token = store.people.create_sign_in_link(person.id)

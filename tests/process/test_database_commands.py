@@ -14,8 +14,8 @@ from alembic import command as alembic_command
 
 from freeplay_like.cli.data_folder import open_store, served
 from freeplay_like.core.wire import to_wire
-from freeplay_like.server.store import schema, sqlite
-from freeplay_like.server.store.store import DATABASE_NAME
+from freeplay_like.server.store import schema
+from freeplay_like.server.store.engines.sqlite import DATABASE_NAME, SqliteDatabase
 from freeplay_like.server.store.views import Batch, Incoming
 from support.backend import CLI, BackendProcess
 from support.records import RecordMaker, post_records
@@ -152,7 +152,7 @@ def test_info_tells_what_is_there_and_changes_nothing(folder: Path) -> None:
 def test_migrate_shows_the_steps_and_runs_them_once(tmp_path: Path) -> None:
     data = tmp_path / "old"
     data.mkdir()
-    engine = sqlite.open_engine(data / DATABASE_NAME, is_writer=True)
+    engine = SqliteDatabase(data / DATABASE_NAME).open(is_writer=True)
     with engine.begin() as connection:
         alembic_command.upgrade(schema._config(connection), "0002")
     engine.dispose()

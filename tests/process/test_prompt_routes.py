@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from freeplay_like.server.store.store import DATABASE_NAME, Store
+from freeplay_like.server.store.engines.sqlite import DATABASE_NAME, SqliteDatabase
+from freeplay_like.server.store.store import Store
 from support.backend import BackendProcess
 
 TIMEOUT_S = 30
@@ -23,7 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackendProcess]
 @pytest.fixture(scope="module")
 def weak_key(server: BackendProcess) -> str:
     """A key that may do everything but move protected environments."""
-    store = Store(server.data_dir / DATABASE_NAME)
+    store = Store(SqliteDatabase(server.data_dir / DATABASE_NAME))
     try:
         project = store.projects.get(server.project_id)
         assert project is not None

@@ -13,7 +13,7 @@ import requests
 
 from freeplay_like.core.wire import JsonObject
 from freeplay_like.local.simulator import Simulator
-from freeplay_like.server.store.store import DATABASE_NAME
+from freeplay_like.server.store.engines.sqlite import DATABASE_NAME
 from support.backend import BackendProcess
 from support.environments import Environment
 from support.freeplay_061 import ask, run

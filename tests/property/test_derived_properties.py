@@ -22,6 +22,7 @@ from freeplay_like.core.wire import to_wire
 from freeplay_like.server.store.derived import following
 from freeplay_like.server.store.derived.charts import ChartAsk, span_of
 from freeplay_like.server.store.derived.filters import EVERYTHING, AllOf, AnyOf, Filter, Not, all_of, term
+from freeplay_like.server.store.engines.sqlite import SqliteDatabase
 from freeplay_like.server.store.records.tables import record, record_body
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import Batch, Incoming, IncomingAmendment
@@ -39,7 +40,7 @@ SESSIONS = (None, "s1", "s2", "s3")
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    opened = Store(tmp_path_factory.mktemp("derived") / "test.db")
+    opened = Store(SqliteDatabase(tmp_path_factory.mktemp("derived") / "test.db"))
     opened._writer._background = lambda connection: False  # what is derived when is part of what is tried
     yield opened
     opened.close()

@@ -22,7 +22,8 @@ import pytest
 
 from freeplay_like.core.records import Record
 from freeplay_like.core.wire import to_wire
-from freeplay_like.server.store.store import DATABASE_NAME, Store
+from freeplay_like.server.store.engines.sqlite import DATABASE_NAME, SqliteDatabase
+from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import Batch, Incoming
 from support.backend import BackendProcess
 from support.varied import VariedRecords
@@ -38,7 +39,7 @@ DERIVED_WITHIN: Final = 1_000
 
 def fill(folder: Path, project_id: str, count: int) -> None:
     """Bring a store to `count` records through its own way of saving, and wait for what is derived from them."""
-    store = Store(folder / DATABASE_NAME)
+    store = Store(SqliteDatabase(folder / DATABASE_NAME))
     try:
         project = store.projects.get(project_id)
         if project is None:
@@ -133,7 +134,7 @@ def main() -> None:
     """Make the project, and fill it."""
     folder, count = Path(sys.argv[1]), int(sys.argv[2])
     folder.mkdir(parents=True)
-    store = Store(folder / DATABASE_NAME)
+    store = Store(SqliteDatabase(folder / DATABASE_NAME))
     project_id = store.projects.create(PROJECT).id
     store.close()
     fill(folder, project_id, count)

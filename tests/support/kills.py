@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import attrs
 
 from freeplay_like.core.wire import to_wire
-from freeplay_like.server.store.store import DATABASE_NAME
+from freeplay_like.server.store.engines.sqlite import DATABASE_NAME
 from support.backend import BackendProcess
 from support.varied import VariedRecords
 

@@ -9,7 +9,8 @@ import requests
 from playwright.sync_api import Page
 
 from freeplay_like.core.records import Record
-from freeplay_like.server.store.store import DATABASE_NAME, Store
+from freeplay_like.server.store.engines.sqlite import DATABASE_NAME, SqliteDatabase
+from freeplay_like.server.store.store import Store
 from support.backend import BackendProcess
 from support.records import RecordMaker, post_records
 
@@ -27,7 +28,7 @@ class Shop:
 
     def __attrs_post_init__(self) -> None:
         # Beside the server, as `init` does, but not in a process of its own, which takes seconds.
-        store = Store(self.backend.data_dir / DATABASE_NAME)
+        store = Store(SqliteDatabase(self.backend.data_dir / DATABASE_NAME))
         try:
             project = store.projects.find(self.name) or store.projects.create(self.name)
             self.project_id, self.api_key = project.id, store.keys.create(project)

@@ -13,7 +13,8 @@ from freeplay_like import Freeplay, OpenAIChat
 from freeplay_like.core.reviews import Review, Verdict
 from freeplay_like.core.wire import JsonObject, JsonValue
 from freeplay_like.local.llama import LlamaServer
-from freeplay_like.server.store.store import DATABASE_NAME, Store
+from freeplay_like.server.store.engines.sqlite import DATABASE_NAME, SqliteDatabase
+from freeplay_like.server.store.store import Store
 from support.backend import BackendProcess
 from support.records import special_records
 from support.shop import Shop
@@ -88,7 +89,7 @@ def _run(shop: Shop, fp: Freeplay, name: str, environment: str) -> str:
 
 def _review(shop: Shop) -> None:
     """A saved view, and what two people say of some of its calls."""
-    store = Store(shop.backend.data_dir / DATABASE_NAME)
+    store = Store(SqliteDatabase(shop.backend.data_dir / DATABASE_NAME))
     try:
         project = store.projects.get(shop.project_id)
         assert project is not None

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
 from freeplay_like.clock import Clock
 from freeplay_like.server.store.disk import Disk
+from freeplay_like.server.store.engines.database import Database
 from freeplay_like.server.store.tables import from_micros, project
-from freeplay_like.server.store.views import Project
+from freeplay_like.server.store.views import Project, StoreUnavailable
 from freeplay_like.server.store.writer import Writer
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,15 +42,20 @@ def project_from(fields: sa.RowMapping) -> Project:
 class Access:
     """Shared by the parts of one store. Methods block: async code calls them in a thread."""
 
-    def __init__(self, reading: sa.Engine, writer: Writer, clock: Clock, disk: Disk) -> None:
+    def __init__(self, database: Database, reading: sa.Engine, writer: Writer, clock: Clock, disk: Disk) -> None:
         self.clock = clock
+        self.database = database
         self.writer = writer
         self.reading = reading
         self._disk = disk
 
     def ask(self, question: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Answer a question from one connection, in one snapshot."""
-        with self.reading.begin() as connection:
+        """Answer a question from one connection, in one snapshot.
+
+        Raises:
+            StoreUnavailable: the database does not answer, or too many ask.
+        """
+        with self._snapshot() as connection:
             return question(connection, *args, **kwargs)
 
     def ask_of(
@@ -56,10 +66,21 @@ class Access:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Answer a question about a project; `otherwise` where there is no such project."""
-        with self.reading.begin() as connection:
+        """As `ask`, about a project; `otherwise` where there is no such project."""
+        with self._snapshot() as connection:
             of = get_project(connection, project_id)
             return otherwise if of is None else question(connection, of, *args, **kwargs)
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[sa.Connection]:
+        try:
+            with self.reading.begin() as connection:
+                yield connection
+        except sa.exc.TimeoutError as exc:
+            raise StoreUnavailable("too many questions wait for the database; ask again later") from exc
+        except sa.exc.OperationalError as exc:
+            logger.error("the store cannot be read: %s", exc.orig)
+            raise StoreUnavailable(f"the store cannot be read: {exc.orig}") from exc
 
     def change(self, job: Callable[[sa.Connection], T]) -> T:
         """Do `job` in a transaction of its own, and wait for its commit.

@@ -46,22 +46,28 @@ def room_of(folder: Path) -> Room:
 class Disk:
     """Watches the disk of one database. `look` is called now and then; the questions cost nothing.
 
+    Without a `folder` the database is elsewhere: its disk is not ours to watch, and `room` is None.
+
     `min_free_bytes` is what must stay free: None takes the larger of 256 MiB and one hundredth of the disk, 0 never
     stops taking.
     """
 
-    def __init__(self, folder: Path, min_free_bytes: int | None = 0, *, ask: Callable[[Path], Room] = room_of) -> None:
+    def __init__(
+        self, folder: Path | None, min_free_bytes: int | None = 0, *, ask: Callable[[Path], Room] = room_of
+    ) -> None:
         self._folder = folder
         self._ask = ask
         self._lock = threading.Lock()
-        self.room = ask(folder)
-        default = max(MIN_FREE_BYTES, int(self.room.total_bytes * MIN_FREE_SHARE))
+        self.room = None if folder is None else ask(folder)
+        default = 0 if self.room is None else max(MIN_FREE_BYTES, int(self.room.total_bytes * MIN_FREE_SHARE))
         self.min_free_bytes = default if min_free_bytes is None else min_free_bytes
         self.is_full = False
         self.look()
 
     def look(self) -> None:
         """Look at the disk again."""
+        if self._folder is None:
+            return
         with self._lock:
             self.room = self._ask(self._folder)
             wanted = self.min_free_bytes * (1 + RECOVERY_SHARE if self.is_full else 1)
@@ -87,8 +93,9 @@ class Disk:
             raise StoreReadOnly(self._problem())
 
     def _problem(self) -> str:
+        free_bytes = 0 if self.room is None else self.room.free_bytes
         return (
-            f"the server's disk is nearly full: {_mib(self.room.free_bytes)} MiB are free, and "
+            f"the server's disk is nearly full: {_mib(free_bytes)} MiB are free, and "
             f"{_mib(self.min_free_bytes)} must be (--min-free). Nothing is taken until there is room; what is stored "
             "can be read, exported and deleted, and senders keep what they have"
         )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import sqlalchemy as sa
 
+from freeplay_like.server.store.engines.database import database_of
+
 if TYPE_CHECKING:
     from alembic.config import Config
 
@@ -36,11 +38,16 @@ def upgrade(engine: sa.Engine) -> tuple[Step, ...]:
         DatabaseTooNew: the file's last migration is none of ours.
     """
     with engine.begin() as connection:
-        if _current(connection) == HEAD:
+        database_of(connection).lock(connection)
+        at = _current(connection)
+        if at == HEAD:
             return ()
         from alembic import command
 
         steps = _missing(connection)
+        if at is None and database_of(connection).create(connection):
+            command.stamp(_config(connection), "head")
+            return steps
         command.upgrade(_config(connection), "head")
         return steps
 
@@ -67,7 +74,7 @@ def _missing(connection: sa.Connection) -> tuple[Step, ...]:
     at = _current(connection)
     if at is not None and at not in {script.revision for script in scripts.walk_revisions()}:
         raise DatabaseTooNew(
-            f"the database {connection.engine.url.database!r} was written by a newer release (migration {at!r}; "
+            f"the database {database_of(connection).name!r} was written by a newer release (migration {at!r}; "
             f"this one knows up to {HEAD!r}): install that release, or start with another --data folder"
         )
     found = list(scripts.iterate_revisions("head", at or "base"))

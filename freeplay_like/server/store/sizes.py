@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 import attrs
 import sqlalchemy as sa
 
-from freeplay_like.server.store.access import Access, Part
-from freeplay_like.server.store.sqlite_files import file_sizes
+from freeplay_like.server.store.access import Part
+from freeplay_like.server.store.engines.database import database_of
 from freeplay_like.server.store.tables import from_micros, size_sample, to_micros
 
 SAMPLE_EVERY: Final = timedelta(hours=1)
@@ -49,10 +48,6 @@ def growth_of(samples: tuple[Sample, ...]) -> Growth:
 class Sizes(Part):
     """Writes down how large the database is, and tells how it grows."""
 
-    def __init__(self, access: Access, path: Path) -> None:
-        super().__init__(access)
-        self._path = path
-
     def sample(self) -> None:
         """Write the size down, where it was not within the hour; forget what is very old."""
         now = self._access.clock.now()
@@ -62,7 +57,7 @@ class Sizes(Part):
         def add(connection: sa.Connection) -> None:
             connection.execute(sa.delete(size_sample).where(size_sample.c.taken_at < to_micros(now - KEPT)))
             if not _newest(connection, now - SAMPLE_EVERY):
-                sample = _now(connection, self._path, now)
+                sample = _now(connection, now)
                 connection.execute(
                     sa.insert(size_sample).values(taken_at=to_micros(sample.taken_at), used_bytes=sample.used_bytes)
                 )
@@ -71,17 +66,17 @@ class Sizes(Part):
 
     def growth(self) -> Growth:
         """How the database grows."""
-        return self._access.ask(_growth, self._path, self._access.clock.now())
+        return self._access.ask(_growth, self._access.clock.now())
 
 
-def _growth(connection: sa.Connection, path: Path, now: datetime) -> Growth:
+def _growth(connection: sa.Connection, now: datetime) -> Growth:
     rows = connection.execute(
         sa.select(size_sample.c.taken_at, size_sample.c.used_bytes)
         .where(size_sample.c.taken_at > to_micros(now - SPAN))
         .order_by(size_sample.c.taken_at)
     )
     samples = [Sample(taken_at=from_micros(taken_at), used_bytes=used_bytes) for taken_at, used_bytes in rows]
-    return growth_of((*samples, _now(connection, path, now)))
+    return growth_of((*samples, _now(connection, now)))
 
 
 def _newest(connection: sa.Connection, since: datetime) -> bool:
@@ -90,6 +85,6 @@ def _newest(connection: sa.Connection, since: datetime) -> bool:
     return connection.scalar(statement) is not None
 
 
-def _now(connection: sa.Connection, path: Path, now: datetime) -> Sample:
-    sizes = file_sizes(connection, path)
+def _now(connection: sa.Connection, now: datetime) -> Sample:
+    sizes = database_of(connection).sizes(connection)
     return Sample(taken_at=now, used_bytes=sizes.database_bytes - sizes.free_bytes)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 import attrs
 import sqlalchemy as sa
 
-from freeplay_like.server.store.access import Access, Part
+from freeplay_like.server.store.access import Part
+from freeplay_like.server.store.engines.database import Sizes, database_of
 from freeplay_like.server.store.records.tables import record, sender
-from freeplay_like.server.store.sqlite_files import FileSizes, file_sizes
 from freeplay_like.server.store.tables import from_micros, store_state, to_micros
 from freeplay_like.server.store.views import Project
 
@@ -47,7 +46,7 @@ class StoreStatus:
     newest_seq: int
     lags: tuple[Lag, ...]
     senders: Senders
-    files: FileSizes
+    files: Sizes
 
 
 @attrs.frozen(kw_only=True)
@@ -67,7 +66,7 @@ class SenderState:
     dropped: int
 
 
-def status(connection: sa.Connection, path: Path, now: datetime) -> StoreStatus:
+def status(connection: sa.Connection, now: datetime) -> StoreStatus:
     """How the store is."""
     newest = connection.scalar(sa.select(sa.func.max(record.c.seq))) or 0
     rows = connection.execute(
@@ -77,7 +76,7 @@ def status(connection: sa.Connection, path: Path, now: datetime) -> StoreStatus:
         newest_seq=newest,
         lags=tuple(_lag(connection, name, value, newest, now) for name, value in sorted(rows)),
         senders=_senders(connection, now),
-        files=file_sizes(connection, path),
+        files=database_of(connection).sizes(connection),
     )
 
 
@@ -137,13 +136,9 @@ def oldest_call(connection: sa.Connection, of: Project) -> datetime | None:
 class Status(Part):
     """Tells how the store is."""
 
-    def __init__(self, access: Access, path: Path) -> None:
-        super().__init__(access)
-        self._path = path
-
     def now(self) -> StoreStatus:
         """How the store is at this moment."""
-        return self._access.ask(status, self._path, self._access.clock.now())
+        return self._access.ask(status, self._access.clock.now())
 
     def senders(self, project_id: str, limit: int = 100) -> tuple[SenderState, ...]:
         """The processes that delivered to a project, those first that were heard of last."""

@@ -10,13 +10,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from functools import partial
-from pathlib import Path
-from typing import Final
 
 import sqlalchemy as sa
 
 from freeplay_like.clock import Clock, SystemClock
-from freeplay_like.server.store import schema, sqlite
+from freeplay_like.server.store import schema
 from freeplay_like.server.store.access import Access
 from freeplay_like.server.store.accounts.keys import ApiKeys
 from freeplay_like.server.store.accounts.people import People
@@ -28,6 +26,7 @@ from freeplay_like.server.store.derived.finding import Search
 from freeplay_like.server.store.derived.sessions import Sessions
 from freeplay_like.server.store.derived.statistics import Statistics
 from freeplay_like.server.store.disk import Disk
+from freeplay_like.server.store.engines.database import Database
 from freeplay_like.server.store.figures import Figures, Times
 from freeplay_like.server.store.pricing.priced import Prices
 from freeplay_like.server.store.pricing.prices import Pricer
@@ -57,37 +56,32 @@ from freeplay_like.server.store.trials.trials import Trials
 from freeplay_like.server.store.views import Batch, StoreResult, StoreUnavailable
 from freeplay_like.server.store.writer import Settled, Writer
 
-DATABASE_NAME: Final = "freeplay_like.db"
-
 
 class Store:
     """Everything that is kept. Methods, also those of the parts, block: async code calls them in a thread."""
 
-    def __init__(
-        self, path: Path, *, is_fsync: bool = False, clock: Clock | None = None, min_free_bytes: int | None = 0
-    ) -> None:
-        """Open the database file, made or brought up to date where needed.
+    def __init__(self, database: Database, *, clock: Clock | None = None, min_free_bytes: int | None = 0) -> None:
+        """Open the database, made or brought up to date where needed.
 
-        `is_fsync`: what is committed has reached the disk, not only the kernel. `min_free_bytes`: how much of the
-        disk must stay free, see `Disk`.
+        `min_free_bytes`: how much of the disk must stay free, see `Disk`.
 
         Raises:
             DatabaseTooNew: a newer release wrote it.
         """
-        self.path = path
-        self.disk = Disk(path.parent, min_free_bytes)
+        self.database = database
+        self.disk = Disk(database.folder, min_free_bytes)
         self.figures = Figures()
         self._clock = clock or SystemClock()
-        writing = sqlite.open_engine(path, is_writer=True, is_fsync=is_fsync)
+        writing = database.open(is_writer=True)
         schema.upgrade(writing)
-        self._reading = sqlite.open_engine(path, is_writer=False)
+        self._reading = database.open(is_writer=False)
         self._pricer = Pricer()
         self._save = partial(saving.save_batches, pricer=self._pricer)
         self._writer = Writer(writing, self._save, following.follow)
         self._saving: dict[Batch, Future[StoreResult]] = {}
         self._tell: Callable[[Sequence[Settled]], None] = lambda settled: None
         self._writer.on_settled = self._settled
-        access = Access(self._reading, self._writer, self._clock, self.disk)
+        access = Access(database, self._reading, self._writer, self._clock, self.disk)
         self.projects = Projects(access)
         self.keys = ApiKeys(access)
         self.people = People(access)
@@ -115,8 +109,8 @@ class Store:
         self.prices = Prices(access, self._pricer)
         self.deletion = Deletion(access)
         self.spans = Spans(access, self._save)
-        self.status = Status(access, path)
-        self.sizes = Sizes(access, path)
+        self.status = Status(access)
+        self.sizes = Sizes(access)
         self.exports = Exports(access)
         self._pricer.start(access)
 

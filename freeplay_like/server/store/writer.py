@@ -12,11 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
 
 import attrs
 import sqlalchemy as sa
 
+from freeplay_like.server.store.engines.database import database_of
 from freeplay_like.server.store.figures import Times
 from freeplay_like.server.store.views import Batch, StoreBusy, StoreResult, StoreUnavailable
 
@@ -41,7 +42,8 @@ SPARE_SHARE: Final = 0.5
 
 Settled: TypeAlias = tuple[Batch, StoreResult | StoreUnavailable]
 SaveBatches: TypeAlias = Callable[[sa.Connection, Sequence[Batch]], Sequence[StoreResult]]
-Background: TypeAlias = Callable[[sa.Connection], bool]
+Progress: TypeAlias = Literal["done", "more", "later"]
+Background: TypeAlias = Callable[[sa.Connection], Progress]
 
 
 @attrs.frozen(eq=False)
@@ -54,7 +56,8 @@ class _Job:
 class Writer:
     """Owns the only connection that writes.
 
-    `save` stores a group of batches, `background` does a slice of work that can wait and says whether more is left.
+    `save` stores a group of batches, `background` does a slice of work that can wait and says whether more is left, to
+    be done now or when another server has ended its own.
     `on_settled` is called in the writer's thread, once a group, after its commit.
     """
 
@@ -112,6 +115,7 @@ class Writer:
         def run() -> None:
             try:
                 with self._engine.begin() as connection:
+                    database_of(connection).lock(connection)
                     result = job(connection)
             except sa.exc.OperationalError as exc:
                 future.set_exception(self._unavailable(exc))
@@ -149,8 +153,8 @@ class Writer:
             try:
                 item = held or self._queue.get(timeout=pause_s if self._has_background else None)
             except queue.Empty:
-                self._do_background()
-                pause_s = 0.0  # still idle: what is left is done at once
+                is_urgent = self._do_background() == "more"
+                pause_s = 0.0 if is_urgent else IDLE_S  # still idle: what is left is done at once
                 continue
             held, pause_s = None, IDLE_S
             if isinstance(item, _Job):
@@ -232,18 +236,20 @@ class Writer:
             result += one
         return result
 
-    def _do_background(self) -> None:
+    def _do_background(self) -> Progress:
         began = time.monotonic()
+        progress: Progress = "done"  # after a failure the next commit asks for it again: no loop of failures
         try:
             with self._engine.begin() as connection:
-                self._has_background = self._background(connection)
+                progress = self._background(connection)
         except Exception:
             self.failures += 1
-            self._has_background = False  # the next commit asks for it again: no loop of failures
             logger.exception("background work of the store failed")
+        self._has_background = progress != "done"
         ended = time.monotonic()
         share = SPARE_SHARE if self._is_alone else BACKGROUND_SHARE
         self._background_due_at = ended + (ended - began) * (1 / share - 1)
+        return progress
 
     def _unavailable(self, exc: sa.exc.OperationalError) -> StoreUnavailable:
         self.failures += 1

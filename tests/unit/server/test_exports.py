@@ -17,6 +17,7 @@ from freeplay_like.core.wire import to_wire
 from freeplay_like.server.exports import COLUMNS, FILE_FORMATS, FileFormat, file_of, writer_for
 from freeplay_like.server.store.derived.filter_json import from_query
 from freeplay_like.server.store.derived.filters import EVERYTHING
+from freeplay_like.server.store.engines.sqlite import SqliteDatabase
 from freeplay_like.server.store.records import exports
 from freeplay_like.server.store.records.exports import ExportedCall
 from freeplay_like.server.store.store import Store
@@ -132,7 +133,7 @@ def test_slices_are_bounded_and_together_have_every_call_once_in_order(
 ) -> None:
     monkeypatch.setattr(exports, "SLICE_CALLS", 7)
     monkeypatch.setattr(exports, "SLICE_BYTES", 2_000)
-    store = Store(tmp_path / "filled.db")
+    store = Store(SqliteDatabase(tmp_path / "filled.db"))
     try:
         project, other = store.projects.create("p"), store.projects.create("other")
         records = [a_record(project.id, answer="x" * (i * 37 % 3000), session_id=f"s{i % 3}") for i in range(50)]

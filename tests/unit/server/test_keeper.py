@@ -3,7 +3,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import attrs
 import pytest
@@ -12,8 +11,10 @@ from freeplay_like.core.wire import to_wire
 from freeplay_like.server import keeper
 from freeplay_like.server.keeper import Keeper
 from freeplay_like.server.store.derived.filters import EVERYTHING
+from freeplay_like.server.store.engines.database import Database
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import Batch, Incoming
+from support.databases import over_sqlite
 from support.plain_records import a_record
 from support.waiting import until
 
@@ -21,8 +22,8 @@ NOW = datetime.now(UTC)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "kept.db")
+def store(database: Database) -> Iterator[Store]:
+    opened = Store(database)
     yield opened
     opened.close()
 
@@ -76,6 +77,7 @@ def test_a_chore_that_fails_is_counted_said_once_and_keeps_no_other_from_its_tur
     assert [each.message for each in caplog.records] == ["looking at the disk failed; it is tried again every 0.001 s"]
 
 
+@over_sqlite
 def test_what_was_deleted_is_wiped_when_its_time_has_come(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("freeplay_like.server.store.removal.deletion.WIPE_DELAY", timedelta())
     monkeypatch.setattr(keeper, "WIPE_EVERY_S", 0.01)
@@ -88,4 +90,6 @@ def test_what_was_deleted_is_wiped_when_its_time_has_come(store: Store, monkeypa
     keeping.start()
     until(lambda: store.deletion.wipe_due_at() == 0, what="the wiping")
     keeping.stop()
-    assert all(b"geheimnis-4711" not in path.read_bytes() for path in store.path.parent.iterdir())
+    folder = store.database.folder
+    assert folder is not None
+    assert all(b"geheimnis-4711" not in path.read_bytes() for path in folder.iterdir())

@@ -12,6 +12,7 @@ from freeplay_like.server.otlp import Otlp
 from freeplay_like.server.spans import otlp_protobuf
 from freeplay_like.server.spans.span import Span
 from freeplay_like.server.state import Settings, State
+from freeplay_like.server.store.engines.sqlite import SqliteDatabase
 from freeplay_like.server.store.store import Store
 
 FIXTURE = Path(__file__).parents[3] / "fixtures" / "otlp" / "genai.bin"
@@ -23,7 +24,7 @@ def test_a_span_that_cannot_be_read_is_kept_and_said_so_once(
     def fail(span: Span, project_id: str) -> None:
         raise RecursionError("a reader that fails")
 
-    store = Store(tmp_path / "test.db")
+    store = Store(SqliteDatabase(tmp_path / "test.db"))
     project = store.projects.create("first")
     taker = Otlp(State(store=store, settings=Settings(url="http://127.0.0.1:1")), Keys(store))
     spans = otlp_protobuf.decode(FIXTURE.read_bytes()).spans[:3]

@@ -198,6 +198,8 @@ def _files(store: Store, status: StoreStatus, growth: Growth) -> Iterable[Readin
         limits="watch from 256 MB, bad from 2 GB",
     )
     room = disk.room
+    if room is None:
+        return
     yield Reading(
         name="Disk free",
         value=f"{size(room.free_bytes)} of {size(room.total_bytes)}, {share(room.free_bytes, room.total_bytes)}",

@@ -11,22 +11,22 @@ import msgspec
 import sqlalchemy as sa
 
 from freeplay_like.core.records import Feedback, ScoreValue
-from freeplay_like.server.store import sqlite
 from freeplay_like.server.store.derived.facets import COLUMNS, Facts, Said
+from freeplay_like.server.store.engines.database import is_one_of, many
 from freeplay_like.server.store.records.tables import amendment, record, score
 
 _FEEDBACK: Final = (
     sa.select(amendment.c.record_id, amendment.c.feedback)
     .where(
         amendment.c.project_key == sa.bindparam("project_key"),
-        sqlite.is_one_of(amendment.c.record_id, "record_ids"),
+        is_one_of(amendment.c.record_id, "record_ids"),
         amendment.c.feedback.is_not(None),
     )
     .order_by(amendment.c.made_at, amendment.c.amendment_id)
 )
 _SCORES: Final = (
     sa.select(score.c.record_id, score.c.name, score.c.value)
-    .where(score.c.project_key == sa.bindparam("project_key"), sqlite.is_one_of(score.c.record_id, "record_ids"))
+    .where(score.c.project_key == sa.bindparam("project_key"), is_one_of(score.c.record_id, "record_ids"))
     .order_by(score.c.made_at, score.c.amendment_id)
 )
 
@@ -49,7 +49,7 @@ def said_of(connection: sa.Connection, calls: Sequence[Facts]) -> dict[int, Said
         sorted(calls, key=lambda facts: facts.project_key), key=lambda facts: facts.project_key
     ):
         numbers = {facts.record_id: facts.seq for facts in theirs}
-        asked = {"project_key": project_key, "record_ids": sqlite.many(list(numbers))}
+        asked = {"project_key": project_key, "record_ids": many(list(numbers))}
         feedback, scores = _feedback(connection, asked), _scores(connection, asked)
         for record_id in {*feedback, *scores}:
             found[numbers[record_id]] = Said(feedback=feedback.get(record_id), scores=dict(scores.get(record_id, {})))
@@ -58,7 +58,7 @@ def said_of(connection: sa.Connection, calls: Sequence[Facts]) -> dict[int, Said
 
 def feedback_of(connection: sa.Connection, project_key: int, record_ids: Sequence[str]) -> dict[str, Feedback]:
     """The last thumb that was given on each of some calls, by record id."""
-    return _feedback(connection, {"project_key": project_key, "record_ids": sqlite.many(list(record_ids))})
+    return _feedback(connection, {"project_key": project_key, "record_ids": many(list(record_ids))})
 
 
 def _feedback(connection: sa.Connection, asked: Mapping[str, object]) -> dict[str, Feedback]:

@@ -24,8 +24,10 @@ from freeplay_like.server.store.derived.facet_index import Change, chunks
 from freeplay_like.server.store.derived.facets import Facts, Said, said_facets_of
 from freeplay_like.server.store.derived.facts import facts_where, said_of
 from freeplay_like.server.store.derived.tables import facet, facet_block, rollup, session_summary
+from freeplay_like.server.store.engines.database import database_of
 from freeplay_like.server.store.records.tables import record
 from freeplay_like.server.store.tables import store_state
+from freeplay_like.server.store.writer import Progress
 
 DERIVE_FROM: Final = 400
 """How many records must wait before anything is derived from them.
@@ -57,14 +59,16 @@ def _move(connection: sa.Connection, name: str, seq: int) -> None:
     connection.execute(sa.update(store_state).where(store_state.c.name == name).values(value=seq))
 
 
-def follow(connection: sa.Connection) -> bool:
-    """Derive from the next records, in the writer's transaction; True where more is left to do now."""
-    return derive_slice(connection) or index_slice(connection)
+def follow(connection: sa.Connection) -> Progress:
+    """Derive from the next records, in the writer's transaction, unless another server does it just now."""
+    if not database_of(connection).try_lock(connection):
+        return "later"
+    return "more" if derive_slice(connection) or index_slice(connection) else "done"
 
 
 def derive_slice(connection: sa.Connection, *, least: int = DERIVE_FROM) -> bool:
     """Derive facets, sessions and rollups from the next records; False where too few wait to begin."""
-    where = record.c.seq > derived_seq(connection)
+    where = _between(derived_seq(connection), database_of(connection).settled_seq(connection))
     seqs = connection.scalars(sa.select(record.c.seq).where(where).order_by(record.c.seq).limit(DERIVE_RECORDS)).all()
     if len(seqs) < least or not seqs:
         return False
@@ -75,13 +79,18 @@ def derive_slice(connection: sa.Connection, *, least: int = DERIVE_FROM) -> bool
 
 def index_slice(connection: sa.Connection) -> bool:
     """Put the next texts into the index; True where more are left."""
-    statement = sa.select(record.c.seq).where(record.c.seq > indexed_seq(connection))
+    settled = database_of(connection).settled_seq(connection)
+    statement = sa.select(record.c.seq).where(_between(indexed_seq(connection), settled))
     seqs = connection.scalars(statement.order_by(record.c.seq).limit(INDEX_RECORDS)).all()
     if not seqs:
         return False
     search.index(connection, seqs)
     _move(connection, "indexed_seq", seqs[-1])
     return len(seqs) == INDEX_RECORDS
+
+
+def _between(after: int, settled: int) -> sa.ColumnElement[bool]:
+    return sa.and_(record.c.seq > after, record.c.seq <= settled)
 
 
 def _derive(connection: sa.Connection, calls: Sequence[Facts]) -> None:

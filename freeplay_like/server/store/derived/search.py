@@ -17,10 +17,10 @@ import sqlalchemy as sa
 
 from freeplay_like.core.bitmaps import BLOCK, mask_of, members_up
 from freeplay_like.core.wire import JsonObject, WireError, to_wire
-from freeplay_like.server.store import sqlite
 from freeplay_like.server.store.bodies import unpack
 from freeplay_like.server.store.derived.facet_index import chunks
 from freeplay_like.server.store.derived.words import Question, folded, words_of
+from freeplay_like.server.store.engines.database import database_of
 from freeplay_like.server.store.records.tables import record_body
 
 logger = logging.getLogger(__name__)
@@ -121,12 +121,12 @@ def read_texts(connection: sa.Connection, seqs: Sequence[int]) -> dict[int, Text
 
 def index(connection: sa.Connection, seqs: Sequence[int]) -> None:
     """Put calls into the index."""
-    sqlite.index_words(connection, _words(connection, seqs))
+    database_of(connection).index_words(connection, _words(connection, seqs))
 
 
 def unindex(connection: sa.Connection, seqs: Sequence[int]) -> None:
     """Take calls that are in the index out of it, while they are still as they were."""
-    sqlite.unindex_words(connection, _words(connection, seqs))
+    database_of(connection).unindex_words(connection, _words(connection, seqs))
 
 
 def _words(connection: sa.Connection, seqs: Sequence[int]) -> list[tuple[int, set[str]]]:
@@ -158,6 +158,7 @@ class TextSearch:
     ) -> None:
         """`texts` are pairs of the part of the call that is meant and of what it must hold."""
         self._connection = connection
+        self._database = database_of(connection)
         self._wanted = [Wanted(field, Question.of(text)) for field, text in texts]
         self._indexed_seq = indexed_seq
         self._is_newest_first = is_newest_first
@@ -171,7 +172,8 @@ class TextSearch:
         groups: list[list[str]] = []
         is_proof = True
         for wanted in self._wanted:
-            found = [sqlite.words_with(self._connection, piece, WORDS_LIMIT + 1) for piece in wanted.question.pieces]
+            pieces = wanted.question.pieces
+            found = [self._database.words_with(self._connection, piece, WORDS_LIMIT + 1) for piece in pieces]
             usable = [group for group in found if len(group) <= WORDS_LIMIT]
             groups += usable
             is_proof = is_proof and wanted.field == "text" and wanted.question.is_proof and len(usable) == len(found)
@@ -204,7 +206,7 @@ class TextSearch:
             span = range(self._known.start if self._known else wanted.stop)
         else:
             span = range(self._known.stop if self._known else wanted.start, self._indexed_seq + 1)
-        found = sqlite.seqs_with_words(
+        found = self._database.seqs_with_words(
             self._connection, self._groups, span, self._most, is_newest_first=self._is_newest_first
         )
         for block, seqs in groupby(found, key=lambda seq: seq // BLOCK):

@@ -30,6 +30,7 @@ from freeplay_like.prices import conditions_of, listed_rates
 from freeplay_like.server.store.access import Access, get_project
 from freeplay_like.server.store.bodies import unpack
 from freeplay_like.server.store.derived import following
+from freeplay_like.server.store.engines.database import insert_new
 from freeplay_like.server.store.pricing.tables import price, price_due
 from freeplay_like.server.store.pricing.team_prices import TeamPrice, midnight, team_price_for, team_prices_stamp
 from freeplay_like.server.store.records.tables import record, record_body
@@ -148,9 +149,7 @@ class Pricer:
 
     def put_off(self, connection: sa.Connection, seqs: Sequence[int]) -> None:
         """Write down, in the transaction that stores them, the numbers of records whose price `is_due`."""
-        known = set(connection.scalars(sa.select(price_due.c.seq).where(price_due.c.seq.in_(seqs))))
-        if new := sorted(set(seqs) - known):
-            connection.execute(sa.insert(price_due), [{"seq": seq} for seq in new])
+        insert_new(connection, price_due, [{"seq": seq} for seq in sorted(set(seqs))])
         with self._lock:
             self._has_due = True
             self._wake()
@@ -364,6 +363,4 @@ def _applied(start: time, rates: Rates, row: Mapping[str, object]) -> _Applied:
 
 
 def _keep(connection: sa.Connection, rows: Mapping[int, Mapping[str, object]]) -> None:
-    known = set(connection.scalars(sa.select(price.c.key).where(price.c.key.in_(rows))))
-    if new := [dict(row) for key, row in sorted(rows.items()) if key not in known]:
-        connection.execute(sa.insert(price), new)
+    insert_new(connection, price, [row for _, row in sorted(rows.items())])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Final, TypeAlias, cast
 
 import attrs
@@ -10,10 +11,10 @@ import sqlalchemy as sa
 
 from freeplay_like.core.records import Record
 from freeplay_like.core.wire import to_wire
-from freeplay_like.server.store import sqlite
 from freeplay_like.server.store.bodies import Packer
 from freeplay_like.server.store.derived import following
 from freeplay_like.server.store.derived.facets import kept_metadata
+from freeplay_like.server.store.engines.database import RecordKey, database_of, is_one_of, many, upsert
 from freeplay_like.server.store.pricing.prices import Priced, Pricer
 from freeplay_like.server.store.records import amendments, span_links
 from freeplay_like.server.store.records.tables import record, record_body, sender
@@ -22,7 +23,7 @@ from freeplay_like.server.store.tables import to_micros
 from freeplay_like.server.store.views import FIRST_LINES_LIMIT, Batch, Incoming, Sender, StoreResult
 
 _FIND: Final = sa.select(record.c.seq, record.c.record_id, record.c.outcome, record.c.ended_at).where(
-    record.c.project_key == sa.bindparam("project_key"), sqlite.is_one_of(record.c.record_id, "record_ids")
+    record.c.project_key == sa.bindparam("project_key"), is_one_of(record.c.record_id, "record_ids")
 )
 
 _Arrival: TypeAlias = tuple[Incoming, Batch]
@@ -33,9 +34,9 @@ _Arrival: TypeAlias = tuple[Incoming, Batch]
 class _Plan:
     """What a group of batches comes to: the rows to add, in order, and the rows to replace by their number."""
 
-    known: dict[tuple[int, str], tuple[int, bool]]
-    deleted: set[tuple[int, str]]
-    added: dict[tuple[int, str], _Arrival] = attrs.field(factory=dict)
+    known: dict[RecordKey, tuple[int, bool]]
+    deleted: set[RecordKey]
+    added: dict[RecordKey, _Arrival] = attrs.field(factory=dict)
     replaced: dict[int, _Arrival] = attrs.field(factory=dict)
 
     def take(self, batch: Batch, incoming: Incoming) -> bool:
@@ -68,7 +69,15 @@ def save_batches(connection: sa.Connection, batches: Sequence[Batch], *, pricer:
     ids: dict[int, list[str]] = {}
     for batch in batches:
         ids.setdefault(batch.project_key, []).extend(incoming.record.record_id for incoming in batch.records)
-    plan = _Plan(known=_known(connection, ids), deleted=buried(connection, ids))
+    if any(batch.amendments for batch in batches):
+        database_of(connection).lock(connection)
+    known = _known(connection, ids)
+    if any(is_unsettled for _, is_unsettled in known.values()):
+        database_of(connection).lock(connection)  # its end may have come to another server meanwhile
+        known = _known(connection, ids)
+    deleted = buried(connection, ids)
+    numbers = _claim(connection, batches, known, deleted)
+    plan = _Plan(known=known, deleted=deleted)
     results = []
     for batch, said in zip(batches, amendments.save(connection, batches), strict=True):
         stored = sum(plan.take(batch, incoming) for incoming in batch.records)
@@ -80,7 +89,7 @@ def save_batches(connection: sa.Connection, batches: Sequence[Batch], *, pricer:
                 amendments_duplicates=len(batch.amendments) - said,
             )
         )
-    due = [*_add(connection, plan, pricer), *_replace(connection, plan, pricer)]
+    due = [*_add(connection, plan, numbers, pricer), *_replace(connection, plan, pricer)]
     if due:
         pricer.put_off(connection, due)
     for project_key in ids:
@@ -113,30 +122,52 @@ def _known(connection: sa.Connection, ids: Mapping[int, Sequence[str]]) -> dict[
     """Which of the records are stored: `(project, id)` to `(seq, whether its end may still come)`."""
     known = {}
     for project_key, wanted in ids.items():
-        rows = connection.execute(_FIND, {"project_key": project_key, "record_ids": sqlite.many(wanted)})
+        rows = connection.execute(_FIND, {"project_key": project_key, "record_ids": many(wanted)})
         for seq, record_id, outcome, ended_at in rows:
             known[project_key, record_id] = seq, outcome == "interrupted" and ended_at is None
     return known
 
 
-def _add(connection: sa.Connection, plan: _Plan, pricer: Pricer) -> list[int]:
-    """Store what is new; answers the numbers of the records whose price has to be looked up."""
-    if not plan.added:
-        return []
+def _claim(
+    connection: sa.Connection,
+    batches: Sequence[Batch],
+    known: dict[RecordKey, tuple[int, bool]],
+    deleted: Collection[RecordKey],
+) -> Mapping[RecordKey, int]:
+    """Number what is new; what another server has stored since `known` was read comes to it."""
+    new: dict[RecordKey, datetime] = {}
+    for batch in batches:
+        for incoming in batch.records:
+            key = batch.project_key, incoming.record.record_id
+            if key not in known and key not in deleted:
+                new.setdefault(key, incoming.record.started_at)
     # what came together is numbered by when it began, so that a list in the order of arrival reads in order
-    order = sorted(plan.added.items(), key=lambda item: item[1][0].record.started_at)
+    order = sorted(new, key=lambda key: new[key])
+    numbers = database_of(connection).claim(connection, order) if order else {}
+    late: dict[int, list[str]] = {}
+    for project_key, record_id in order:
+        if (project_key, record_id) not in numbers:
+            late.setdefault(project_key, []).append(record_id)
+    known.update(_known(connection, late))
+    return numbers
+
+
+def _add(connection: sa.Connection, plan: _Plan, numbers: Mapping[RecordKey, int], pricer: Pricer) -> list[int]:
+    """Store what is new; answers the numbers of the records whose price has to be looked up."""
     packer = Packer()
     rows: list[tuple[object, ...]] = []
     bodies: list[tuple[object, ...]] = []
     due: list[int] = []
-    for seq, ((project_key, _), arrival) in zip(sqlite.reserve_seqs(connection, len(order)), order, strict=True):
+    for key, seq in numbers.items():
+        project_key, arrival = key[0], plan.added[key]
         priced = pricer.price(arrival[0].record)
         if priced.is_due:
             due.append(seq)
         rows.append((seq, project_key, *_values(arrival, priced)))
         bodies.append((seq, packer.pack(arrival[0].body)))
-    sqlite.insert_many(connection, record, rows)
-    sqlite.insert_many(connection, record_body, bodies)
+    if rows:
+        database_of(connection).insert_many(connection, record, rows)
+        database_of(connection).insert_many(connection, record_body, bodies)
     return due
 
 
@@ -215,11 +246,9 @@ def _answer(value: Record) -> str:
 
 def _save_senders(connection: sa.Connection, batches: Sequence[Batch]) -> None:
     latest = {(batch.project_key, batch.sender.sender_id): batch for batch in batches if batch.sender is not None}
-    for (project_key, sender_id), batch in latest.items():
+    for (project_key, sender_id), batch in sorted(latest.items(), key=lambda item: item[0]):
         values = attrs.asdict(cast("Sender", batch.sender), filter=lambda field, _: field.name != "sender_id")
         oldest = values["oldest_unsent_at"]
         values["oldest_unsent_at"] = None if oldest is None else to_micros(oldest)
         values["seen_at"] = to_micros(batch.received_at)
-        where = sa.and_(sender.c.project_key == project_key, sender.c.sender_id == sender_id)
-        if not connection.execute(sa.update(sender).where(where).values(**values)).rowcount:
-            connection.execute(sa.insert(sender).values(project_key=project_key, sender_id=sender_id, **values))
+        upsert(connection, sender, {"project_key": project_key, "sender_id": sender_id, **values})

@@ -19,9 +19,9 @@ from freeplay_like.core.wire import to_wire
 from freeplay_like.server.spans.calls import reading_of
 from freeplay_like.server.spans.nesting import Node, owners
 from freeplay_like.server.spans.span import Span
-from freeplay_like.server.store import sqlite
 from freeplay_like.server.store.bodies import Packer, unpack
 from freeplay_like.server.store.derived import following
+from freeplay_like.server.store.engines.database import database_of, is_one_of, many
 from freeplay_like.server.store.records.span_tables import otel_span
 from freeplay_like.server.store.records.tables import amendment, record, score
 from freeplay_like.server.store.removal.belonging import delete_whole, tables_with
@@ -38,7 +38,7 @@ _CALLS: Final = (
     sa.select(otel_span.c.trace_id, otel_span.c.own_record_id)
     .where(
         otel_span.c.project_key == sa.bindparam("project_key"),
-        sqlite.is_one_of(otel_span.c.trace_id, "trace_ids"),
+        is_one_of(otel_span.c.trace_id, "trace_ids"),
         otel_span.c.role == "call",
     )
     .limit(NODES_LIMIT)
@@ -95,9 +95,7 @@ def retract_for(connection: sa.Connection, project_key: int, records: Iterable[R
     trace_ids = {one.otel_trace_id for one in traced if one.otel_trace_id is not None}
     there: set[str] = set()
     for ids in slices(sorted(trace_ids)):
-        for trace_id, own_record_id in connection.execute(
-            _CALLS, {"project_key": project_key, "trace_ids": sqlite.many(ids)}
-        ):
+        for trace_id, own_record_id in connection.execute(_CALLS, {"project_key": project_key, "trace_ids": many(ids)}):
             there.add(trace_id)
             made.add((trace_id, own_record_id))
     touched = {
@@ -105,6 +103,9 @@ def retract_for(connection: sa.Connection, project_key: int, records: Iterable[R
         for one in traced
         if one.otel_trace_id in there and (one.otel_trace_id, one.record_id) not in made
     }
+    if not touched:
+        return []
+    database_of(connection).lock(connection)
     return records_of(connection, project_key, settle(connection, project_key, touched))
 
 

@@ -16,10 +16,10 @@ from typing import Final, TypeAlias
 import attrs
 import sqlalchemy as sa
 
-from freeplay_like.server.store import sqlite_files
 from freeplay_like.server.store.access import Part
 from freeplay_like.server.store.bodies import unpack
 from freeplay_like.server.store.derived import following
+from freeplay_like.server.store.engines.database import database_of
 from freeplay_like.server.store.records.tables import amendment, record, record_body
 from freeplay_like.server.store.removal import beside, tombstones
 from freeplay_like.server.store.removal.belonging import delete_project, delete_whole, tables_with
@@ -79,7 +79,7 @@ def delete_records(
         return DeletionReport()
     seqs, ids = [seq for seq, _ in found], [record_id for _, record_id in found]
     cases = 0
-    with sqlite_files.wiping(connection):
+    with database_of(connection).wiping(connection):
         following.forget(connection, seqs)
         if not is_expired:
             tombstones.bury(connection, project_key, ids, to_micros(now))
@@ -89,6 +89,7 @@ def delete_records(
             if table is not record and table is not amendment:
                 delete_whole(connection, table, _named(table, project_key, ids))
         gone = delete_whole(connection, record, record.c.seq.in_(seqs))
+        database_of(connection).forget_records(connection, project_key, ids)
     _ask_for_wipe(connection, to_micros(now + (WIPE_DELAY_EXPIRED if is_expired else WIPE_DELAY)))
     return DeletionReport(records=gone, amendments=said, test_cases=cases)
 
@@ -105,7 +106,7 @@ def expired(connection: sa.Connection, project_key: int, before: datetime, limit
 
 
 def _delete_expired(connection: sa.Connection, project_key: int, before: datetime) -> int:
-    with sqlite_files.wiping(connection):
+    with database_of(connection).wiping(connection):
         return beside.delete_expired(connection, project_key, before, SLICE_RECORDS)
 
 
@@ -120,12 +121,12 @@ def _in_trace(connection: sa.Connection, project_key: int, trace_id: str) -> tup
 
 
 def _delete_trace(connection: sa.Connection, project_key: int, trace_id: str) -> None:
-    with sqlite_files.wiping(connection):
+    with database_of(connection).wiping(connection):
         beside.delete_traces(connection, project_key, [trace_id])
 
 
 def _delete_sessions(connection: sa.Connection, project_key: int, session_ids: Sequence[str]) -> int:
-    with sqlite_files.wiping(connection):
+    with database_of(connection).wiping(connection):
         return beside.delete_of_sessions(connection, project_key, session_ids)
 
 
@@ -295,18 +296,9 @@ class Deletion(Part):
         """
         asked_at = self.wipe_due_at()
         if not asked_at:
-            return sqlite_files.empty_log(self._access.reading)
+            return self._access.database.wipe_log(self._access.reading)
         change = self._access.change_anyway
-        for index in sqlite_files.TEXT_INDEXES:
-            change(partial(sqlite_files.begin_merge, index=index))
-            while change(partial(sqlite_files.merge_slice, index=index)):
-                if pause():
-                    return False
-        while change(sqlite_files.fill_free_pages):
-            if pause():
-                return False
-        change(sqlite_files.give_back)
-        if not sqlite_files.empty_log(self._access.reading):
+        if not self._access.database.wipe(self._access.reading, change, pause):
             return False
         done = store_state.c.name == "wipe_due_at", store_state.c.value == asked_at
         change(lambda connection: connection.execute(sa.update(store_state).where(*done).values(value=0)))
@@ -326,7 +318,7 @@ class Deletion(Part):
         )
 
     def _finish_project(self, connection: sa.Connection, of: Project) -> None:
-        with sqlite_files.wiping(connection):
+        with database_of(connection).wiping(connection):
             following.forget_project(connection, of.key)
             delete_project(connection, of.key)
         connection.execute(

@@ -137,7 +137,8 @@ def insert(
         .join_from(test_run, test_case, test_run.c.dataset_key == test_case.c.dataset_key)
         .where(test_run.c.id == new_id, test_case.c.deleted_at.is_(None))
     )
-    taken = connection.execute(sa.insert(test_run_case).from_select(["test_run_key", "test_case_key"], members))
+    take = sa.insert(test_run_case).from_select(["test_run_key", "test_case_key"], members)
+    taken = connection.execute(take.execution_options(preserve_rowcount=True))
     if not taken.rowcount:
         raise DatasetEmpty(
             f"dataset {over.name!r} has no test cases; add some with POST .../datasets/id/{over.id}/test-cases"

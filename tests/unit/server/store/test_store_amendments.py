@@ -15,6 +15,7 @@ from freeplay_like.server.store.records import amendments
 from freeplay_like.server.store.records import calls as records
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import Batch, Incoming, IncomingAmendment, Project, StoreResult
+from support.databases import over_sqlite
 from support.plain_records import a_record, an_unsettled
 
 NOW = datetime(2026, 11, 21, 13, tzinfo=UTC)
@@ -176,6 +177,7 @@ def test_sums_larger_than_a_database_number_are_still_answered(store: Store, pro
     assert (session.totals.input_tokens, session.totals.output_tokens) == (2**64, 0)
 
 
+@over_sqlite
 def test_what_is_said_of_a_record_is_found_by_an_index(store: Store, project: Project) -> None:
     queries: list[str] = []
     sa.event.listen(store._reading, "before_cursor_execute", lambda *them: queries.append(them[2]))

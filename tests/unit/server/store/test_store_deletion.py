@@ -13,9 +13,10 @@ from freeplay_like.core.ids import uuid7
 from freeplay_like.core.messages import Message
 from freeplay_like.core.records import Amendment, Record
 from freeplay_like.core.wire import to_wire
-from freeplay_like.server.store import sqlite, sqlite_files
 from freeplay_like.server.store.derived import following
 from freeplay_like.server.store.derived.filters import EVERYTHING, Filter, term
+from freeplay_like.server.store.engines import sqlite_files
+from freeplay_like.server.store.engines.database import Database
 from freeplay_like.server.store.records.trace_views import TraceChange
 from freeplay_like.server.store.removal.belonging import of_project
 from freeplay_like.server.store.removal.beside import says
@@ -25,6 +26,7 @@ from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.tables import metadata
 from freeplay_like.server.store.views import Batch, Incoming, IncomingAmendment, Project
 from support.clocks import SetClock
+from support.databases import over_sqlite
 from support.plain_records import a_record
 from support.waiting import until
 
@@ -40,8 +42,8 @@ def clock() -> SetClock:
 
 
 @pytest.fixture
-def kept(tmp_path: Path, clock: SetClock) -> Iterator[Store]:
-    store = Store(tmp_path / "kept.db", clock=clock)
+def kept(database: Database, clock: SetClock) -> Iterator[Store]:
+    store = Store(database, clock=clock)
     yield store
     store.close()
 
@@ -78,7 +80,7 @@ def an_amendment(record: Record, comment: str = "well done") -> Amendment:
 
 
 def ask(store: Store, question: Ask) -> object:
-    engine = sqlite.open_engine(store.path, is_writer=False)
+    engine = store.database.open(is_writer=False)
     try:
         with engine.begin() as connection:
             return question(connection)
@@ -203,7 +205,7 @@ def test_test_cases_made_from_deleted_records_go_but_stay_where_their_time_was_o
 
     record = a_record(mine.id)
     save(kept, mine, [record])
-    engine = sqlite.open_engine(kept.path, is_writer=True)
+    engine = kept.database.open(is_writer=True)
     with engine.begin() as connection:
         values = {"id": "d", "project_key": mine.key, "name": "d", "description": "", "input_names": [],
                   "media_input_names": [], "support_history": False, "created_at": 0}  # fmt: skip
@@ -262,6 +264,7 @@ def test_every_table_is_a_projects_or_known_to_be_nobodys() -> None:
     assert found == nobodys, "a table that no deletion of a project would reach"
 
 
+@over_sqlite
 def test_every_text_index_is_merged_when_the_file_is_wiped(kept: Store) -> None:
     names = ask(
         kept,
@@ -272,6 +275,7 @@ def test_every_text_index_is_merged_when_the_file_is_wiped(kept: Store) -> None:
     assert names == set(sqlite_files.TEXT_INDEXES)
 
 
+@over_sqlite
 def test_nothing_of_what_was_deleted_is_in_the_files_after_they_were_wiped(
     kept: Store, mine: Project, tmp_path: Path
 ) -> None:

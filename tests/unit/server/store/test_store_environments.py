@@ -8,7 +8,8 @@ from alembic import command
 from alembic.config import Config
 
 from freeplay_like.core.templates import PromptTemplate, TemplateMessage
-from freeplay_like.server.store import schema, sqlite
+from freeplay_like.server.store import schema
+from freeplay_like.server.store.engines.sqlite import SqliteDatabase
 from freeplay_like.server.store.prompts.environments import ENVIRONMENTS_LIMIT
 from freeplay_like.server.store.prompts.views import (
     Draft,
@@ -163,7 +164,7 @@ def test_there_are_only_so_many(store: Store, project: Project) -> None:
 
 
 def test_what_was_there_before_environments_were_the_projects_stays(tmp_path: Path) -> None:
-    engine = sqlite.open_engine(tmp_path / "test.db", is_writer=True)
+    engine = SqliteDatabase(tmp_path / "test.db").open(is_writer=True)
     rows = {
         "project": {"key": 1, "id": "p", "name": "first", "created_at": 0},
         "prompt_template": {"id": "t", "project_key": 1, "name": "greeting", "created_at": 0},
@@ -181,13 +182,13 @@ def test_what_was_there_before_environments_were_the_projects_stays(tmp_path: Pa
         fewer = rows["api_key"] | {"id": "few", "scopes": "ingest read", "created_at": 0}
         connection.execute(sa.insert(table).values(fewer))
     engine.dispose()
-    store = Store(tmp_path / "test.db")
+    store = Store(SqliteDatabase(tmp_path / "test.db"))
     project = store.projects.get("p")
     assert project is not None
     (prod,) = store.environments.all(project)
     assert (prod.name, prod.is_protected, prod.templates) == ("prod", False, 1)
     store.close()
-    engine = sqlite.open_engine(tmp_path / "test.db", is_writer=False)
+    engine = SqliteDatabase(tmp_path / "test.db").open(is_writer=False)
     with engine.begin() as connection:
         scopes = dict(connection.execute(sa.text("SELECT id, scopes FROM api_key")).all())  # type: ignore[arg-type]
     engine.dispose()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import attrs
 import pytest
@@ -14,6 +13,7 @@ from freeplay_like.core.template_messages import TemplateMessage
 from freeplay_like.core.templates import PromptTemplate
 from freeplay_like.core.wire import to_wire
 from freeplay_like.server.store.accounts.providers import ConnectionDraft, ConnectionNotFound, NotConnected
+from freeplay_like.server.store.engines.database import Database
 from freeplay_like.server.store.prompts.templates import Draft
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.trials.executions import NotExecuted
@@ -41,8 +41,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    opened = Store(tmp_path / "test.db", clock=clock)
+def store(database: Database, clock: Clock) -> Iterator[Store]:
+    opened = Store(database, clock=clock)
     yield opened
     opened.close()
 

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from freeplay_like.server.store.accounts import keys
 from freeplay_like.server.store.accounts.keys import parse_key
+from freeplay_like.server.store.engines.database import Database
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import Conflict, NotFound, Project, TooMuch
 from support.clocks import SetClock
@@ -22,8 +22,8 @@ def clock() -> SetClock:
 
 
 @pytest.fixture
-def timed(tmp_path: Path, clock: SetClock) -> Iterator[Store]:
-    store = Store(tmp_path / "timed.db", clock=clock)
+def timed(database: Database, clock: SetClock) -> Iterator[Store]:
+    store = Store(database, clock=clock)
     yield store
     store.close()
 

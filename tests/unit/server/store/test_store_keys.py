@@ -8,6 +8,7 @@ import pytest
 from freeplay_like.clock import SystemClock
 from freeplay_like.server.store.accounts.keys import ALL_SCOPES, parse_key
 from freeplay_like.server.store.accounts.people import LINK_AGE, SESSION_AGE
+from freeplay_like.server.store.engines.database import Database
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import NameTaken, Project
 
@@ -67,9 +68,9 @@ def test_another_keys_secret_under_this_ones_id_is_no_key(store: Store, project:
     assert store.keys.find(f"fpl_{first[1]}_{second[2]}_{_check_digits(first[1], second[2])}") is None
 
 
-def test_a_link_signs_in_once_and_not_after_a_day(tmp_path: Path) -> None:
+def test_a_link_signs_in_once_and_not_after_a_day(database: Database) -> None:
     clock = SetClock()
-    store = Store(tmp_path / "test.db", clock=clock)
+    store = Store(database, clock=clock)
     try:
         assert not store.people.can_anybody_sign_in()
         link, late = store.people.create_sign_in_link(), store.people.create_sign_in_link()

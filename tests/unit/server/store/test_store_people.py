@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -12,6 +11,7 @@ import sqlalchemy as sa
 from freeplay_like.server.store.accounts import people
 from freeplay_like.server.store.accounts.people import FIRST_NAME, KnownPerson, PersonNotFound
 from freeplay_like.server.store.digests import sha256
+from freeplay_like.server.store.engines.database import Database
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.tables import browser_session, to_micros
 from freeplay_like.server.store.views import Conflict, NameTaken, Refused
@@ -24,8 +24,8 @@ def clock() -> SetClock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: SetClock) -> Iterator[Store]:
-    opened = Store(tmp_path / "test.db", clock=clock)
+def store(database: Database, clock: SetClock) -> Iterator[Store]:
+    opened = Store(database, clock=clock)
     yield opened
     opened.close()
 

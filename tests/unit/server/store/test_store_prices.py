@@ -13,11 +13,13 @@ from freeplay_like.core.chunks import Usage
 from freeplay_like.core.rates import Rate, Rates
 from freeplay_like.core.records import Record
 from freeplay_like.core.wire import to_wire
+from freeplay_like.server.store.engines.sqlite import DATABASE_NAME, SqliteDatabase
 from freeplay_like.server.store.pricing import prices
 from freeplay_like.server.store.pricing.priced import RepriceFilter
 from freeplay_like.server.store.pricing.team_prices import TeamPriceDraft
-from freeplay_like.server.store.store import DATABASE_NAME, Store
+from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import Batch, Conflict, Incoming, NotFound, Project, Refused
+from support.databases import count_rows
 from support.plain_records import a_record, an_unsettled
 
 USAGE = Usage(input_tokens=1000, output_tokens=100)
@@ -94,19 +96,17 @@ def test_a_cost_that_is_not_known_is_none_and_never_nothing(
     assert nano_usd(store, project, record) is None
 
 
-def test_each_price_is_stored_once(store: Store, project: Project, tmp_path: Path) -> None:
+def test_each_price_is_stored_once(store: Store, project: Project) -> None:
     records = [gpt_4o(project) for _ in range(5)]
     for record in records:
         save(store, project, record)
     assert {nano_usd(store, project, record) for record in records} == {3_500_000}
-    with closing(sqlite3.connect(tmp_path / "test.db")) as connection:
-        assert connection.execute("SELECT count(*) FROM price").fetchone() == (1,)
-        assert connection.execute("SELECT count(*) FROM price_due").fetchone() == (0,)
+    assert (count_rows(store, "price"), count_rows(store, "price_due")) == (1, 0)
 
 
 def test_what_waited_when_the_process_died_is_priced_by_the_next_one(tmp_path: Path) -> None:
     path = tmp_path / DATABASE_NAME
-    store = Store(path)
+    store = Store(SqliteDatabase(path))
     project = store.projects.create("first")
     record = gpt_4o(project)
     save(store, project, record)
@@ -115,7 +115,7 @@ def test_what_waited_when_the_process_died_is_priced_by_the_next_one(tmp_path: P
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE record SET cost_nano_usd = NULL, price_key = NULL")
         connection.execute("INSERT INTO price_due SELECT seq FROM record")
-    again = Store(path)
+    again = Store(SqliteDatabase(path))
     try:
         assert nano_usd(again, project, record) == 3_500_000
     finally:
@@ -251,13 +251,13 @@ def test_pricing_again_takes_a_cost_away_that_is_no_longer_known(store: Store, p
 
 
 def test_a_price_that_another_process_set_is_seen_soon(
-    store: Store, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prices, "REFRESH_S", 0.0)
     records = [gpt_4o(project) for _ in range(3)]
     save(store, project, records[0])
     assert nano_usd(store, project, records[0]) == 3_500_000
-    beside = Store(tmp_path / "test.db")
+    beside = Store(store.database)
     beside.prices.create(project, own_price())
     beside.close()
     for record in records[1:]:

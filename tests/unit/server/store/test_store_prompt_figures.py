@@ -3,7 +3,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import attrs
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from freeplay_like.core.records import Amendment, Record, TemplateRef
 from freeplay_like.core.wire import to_wire
 from freeplay_like.server.pages.addresses import since
+from freeplay_like.server.store.engines.database import Database
 from freeplay_like.server.store.prompts.figures import CallFigures
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import Batch, Incoming, IncomingAmendment, Project
@@ -21,10 +21,10 @@ NOW = SetClock.moment + timedelta(minutes=30)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(database: Database) -> Iterator[Store]:
     clock = SetClock()
     clock.moment = NOW
-    opened = Store(tmp_path / "test.db", clock=clock)
+    opened = Store(database, clock=clock)
     yield opened
     opened.close()
 

@@ -27,6 +27,7 @@ from freeplay_like.server.store.views import (
     StoreUnavailable,
 )
 from freeplay_like.server.store.writer import PENDING_LIMIT_BYTES, Settled
+from support.databases import over_sqlite
 from support.plain_records import a_record, an_unsettled
 from support.waiting import until
 
@@ -350,6 +351,7 @@ def test_questions_about_no_project_have_empty_answers(store: Store) -> None:
     assert store.prompts.get("none", "n", "latest") is None
 
 
+@over_sqlite
 def test_no_filter_of_the_list_reads_all_records(store: Store, project: Project) -> None:
     queries: list[str] = []
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -12,6 +11,7 @@ from freeplay_like.clock import SystemClock
 from freeplay_like.core.records import Record
 from freeplay_like.core.wire import to_wire
 from freeplay_like.server.store.derived.filters import term
+from freeplay_like.server.store.engines.database import Database
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.trials.leases import LEASE
 from freeplay_like.server.store.trials.replay_views import (
@@ -43,8 +43,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    opened = Store(tmp_path / "test.db", clock=clock)
+def store(database: Database, clock: Clock) -> Iterator[Store]:
+    opened = Store(database, clock=clock)
     yield opened
     opened.close()
 

@@ -15,8 +15,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from freeplay_like.core.wire import to_wire
-from freeplay_like.server.store import schema, sqlite, tables
+from freeplay_like.server.store import schema, tables
 from freeplay_like.server.store.bodies import Packer
+from freeplay_like.server.store.engines.sqlite import SqliteDatabase
 from freeplay_like.server.store.records import tables as record_tables
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import DatasetDraft
@@ -24,7 +25,7 @@ from support.plain_records import a_record
 
 
 def test_the_migrations_lead_to_the_tables_that_the_code_knows(tmp_path: Path) -> None:
-    engine = sqlite.open_engine(tmp_path / "test.db", is_writer=True)
+    engine = SqliteDatabase(tmp_path / "test.db").open(is_writer=True)
     schema.upgrade(engine)
     known = set(tables.metadata.tables)
     options = {"include_object": lambda thing, name, kind, *_: kind != "table" or name in known}
@@ -42,18 +43,18 @@ def test_the_head_that_is_named_is_the_newest_migration() -> None:
 
 def test_opening_again_changes_nothing_and_keeps_everything(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
-    first = Store(path)
+    first = Store(SqliteDatabase(path))
     project = first.projects.create("first")
     first.close()
     first.close()
-    second = Store(path)
+    second = Store(SqliteDatabase(path))
     assert second.projects.all() == (project,)
     second.close()
 
 
 def test_the_first_release_of_the_tables_is_brought_up_to_date_with_what_it_holds(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
-    engine = sqlite.open_engine(path, is_writer=True)
+    engine = SqliteDatabase(path).open(is_writer=True)
     record = a_record("p", session_id="s", test_run_id="of nothing")
     row = {
         "seq": 1,
@@ -78,7 +79,7 @@ def test_the_first_release_of_the_tables_is_brought_up_to_date_with_what_it_hold
         body = Packer().pack(to_wire(record))
         connection.execute(sa.insert(record_tables.record_body).values(seq=1, zstd=body))
     engine.dispose()
-    store = Store(path)
+    store = Store(SqliteDatabase(path))
     stored = store.calls.get("p", record.record_id)
     assert stored is not None
     assert stored.record == record
@@ -91,18 +92,19 @@ def test_the_first_release_of_the_tables_is_brought_up_to_date_with_what_it_hold
 
 def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "test.db"
-    Store(path).close()
-    engine = sqlite.open_engine(path, is_writer=True)
+    Store(SqliteDatabase(path)).close()
+    engine = SqliteDatabase(path).open(is_writer=True)
     with engine.begin() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
     with pytest.raises(schema.DatabaseTooNew, match=r"newer release.*'9999'"):
-        Store(path)
+        Store(SqliteDatabase(path))
 
 
 def test_two_processes_that_open_a_new_file_at_once_make_its_tables_once(tmp_path: Path) -> None:
     code = "import sys; from pathlib import Path; from freeplay_like.server.store.store import Store; "
-    code += "sys.stdin.readline(); Store(Path(sys.argv[1])).close()"
+    code += "from freeplay_like.server.store.engines.sqlite import SqliteDatabase; "
+    code += "sys.stdin.readline(); Store(SqliteDatabase(Path(sys.argv[1]))).close()"
     command = [sys.executable, "-c", code, str(tmp_path / "test.db")]
     pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     processes = [subprocess.Popen(command, **pipes) for _ in range(3)]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from freeplay_like.core.wire import to_wire
 from freeplay_like.server.store.derived.charts import ChartAsk, span_of
 from freeplay_like.server.store.derived.filters import EVERYTHING, Filter, all_of, term
+from freeplay_like.server.store.engines.database import Database
 from freeplay_like.server.store.figures import Figures, Times
 from freeplay_like.server.store.sizes import Sample, growth_of
 from freeplay_like.server.store.store import Store
@@ -37,9 +37,9 @@ def test_growth_is_known_once_an_hour_is() -> None:
     assert growth_of((first, later(720, 500))).bytes_a_day == pytest.approx(-1_000)
 
 
-def test_the_size_is_written_down_once_an_hour(tmp_path: Path) -> None:
+def test_the_size_is_written_down_once_an_hour(database: Database) -> None:
     clock = SetClock()
-    store = Store(tmp_path / "sizes.db", clock=clock)
+    store = Store(database, clock=clock)
     began_at = clock.moment
     for minutes in (0, 1, 59, 60, 61, 125):
         clock.moment = began_at + timedelta(minutes=minutes)

@@ -18,6 +18,7 @@ from freeplay_like.server.spans.calls import Role, reading_of, record_id_of
 from freeplay_like.server.spans.span import Span
 from freeplay_like.server.store.derived import following
 from freeplay_like.server.store.derived.filters import EVERYTHING
+from freeplay_like.server.store.engines.sqlite import SqliteDatabase
 from freeplay_like.server.store.records.spans import SpanDraft, SpanResult
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import Batch, Incoming, Project
@@ -231,7 +232,7 @@ def test_what_a_call_said_is_indexed_though_nothing_else_arrives(store: Store, p
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    opened = Store(tmp_path_factory.mktemp("spans") / "test.db")
+    opened = Store(SqliteDatabase(tmp_path_factory.mktemp("spans") / "test.db"))
     yield opened
     opened.close()
 

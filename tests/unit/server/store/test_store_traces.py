@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from freeplay_like.core.wire import to_wire
+from freeplay_like.server.store.engines.database import Database
 from freeplay_like.server.store.records.session_metadata import SessionNotFound
 from freeplay_like.server.store.records.trace_views import TraceChange
 from freeplay_like.server.store.records.traces import NAMES_LIMIT, TraceElsewhere, TraceNotFound
@@ -94,9 +94,9 @@ def test_metadata_is_said_of_a_known_session_alone(store: Store, project: Projec
     assert store.session_metadata.of(store.projects.create("other").id, ["s"]) == {}
 
 
-def test_batches_that_wait_for_each_other_are_committed_together(tmp_path: Path) -> None:
+def test_batches_that_wait_for_each_other_are_committed_together(database: Database) -> None:
     """Saving waits for the commit, and whoever listens hears of it too."""
-    opened = Store(tmp_path / "test.db")
+    opened = Store(database)
     heard: list[int] = []
     opened.on_settled(lambda settled: heard.append(len(settled)))
     project = opened.projects.create("first")

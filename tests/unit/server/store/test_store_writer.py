@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from freeplay_like.core.records import Amendment
-from freeplay_like.server.store import sqlite
+from freeplay_like.server.store.engines.sqlite import SqliteDatabase
 from freeplay_like.server.store.views import Batch, IncomingAmendment, StoreBusy, StoreResult, StoreUnavailable
 from freeplay_like.server.store.writer import CROWD, PENDING_LIMIT_BYTES, Settled, Writer
 
@@ -47,7 +47,7 @@ def saved() -> Saved:
 
 @pytest.fixture
 def writer(tmp_path: Path, saved: Saved) -> Iterator[Writer]:
-    made = Writer(sqlite.open_engine(tmp_path / "x.db", is_writer=True), saved.save, lambda connection: False)
+    made = Writer(SqliteDatabase(tmp_path / "x.db").open(is_writer=True), saved.save, lambda connection: "done")
     made.on_settled = saved.note
     yield made
     made.close()

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import attrs
 import sqlalchemy as sa
+
+from freeplay_like.server.store.engines.database import Sizes
 
 TEXT_INDEXES: Final = ("record_search", "word_search")
 """The text indexes, which hold deleted words until they are merged."""
@@ -25,24 +26,15 @@ WIPE_PAGES: Final = 1_024
 """How many free pages one slice fills with zeros."""
 
 
-@attrs.frozen(kw_only=True)
-class FileSizes:
-    """What the files of a database take, in bytes; `free_bytes` of `database_bytes` hold nothing."""
-
-    database_bytes: int
-    log_bytes: int
-    free_bytes: int
-
-
 class DatabaseDamaged(Exception):
     """A database file that fails SQLite's own check; the message is what it said."""
 
 
-def file_sizes(connection: sa.Connection, path: Path) -> FileSizes:
+def file_sizes(connection: sa.Connection, path: Path) -> Sizes:
     """The sizes of a database's files."""
     page_bytes = _pragma(connection, "page_size")
     log = path.with_name(f"{path.name}-wal")
-    return FileSizes(
+    return Sizes(
         database_bytes=_pragma(connection, "page_count") * page_bytes,
         log_bytes=log.stat().st_size if log.exists() else 0,
         free_bytes=_pragma(connection, "freelist_count") * page_bytes,

@@ -1,0 +1,1 @@
+"""The databases that the store can lie in, and what only one of them knows."""
