@@ -10,7 +10,7 @@ PIP_SHOWN := -m pip install --disable-pip-version-check
 PIP := $(PIP_SHOWN) --quiet
 SOURCES := $(shell find freeplay_like fixtures/projects -type f -not -name '*.pyc' 2>/dev/null)
 
-.PHONY: help demo test unit lint types rooms docs bench dev clean
+.PHONY: help demo test unit failures lint types rooms docs bench dev clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -37,6 +37,9 @@ test: $(TEST_VENV)/test.stamp  ## lint, types, rooms, and every test, against th
 
 unit: $(VENV)/dev.stamp  ## the quick tests, against the source tree
 	@$(BIN)/python -m pytest -q tests/unit tests/property tests/contract
+
+failures: $(VENV)/dev.stamp  ## kill, cut off and fill up servers and databases; ends with a table
+	@$(BIN)/python -m pytest -q tests/failures
 
 lint: $(VENV)/dev.stamp  ## ruff: check and format
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .

@@ -17,13 +17,17 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import attrs
 import psutil
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from load import Address, on_core, ready
 
 HERE: Final = Path(__file__).parent
 CLI: Final = (sys.executable, "-m", "freeplay_like.cli")
@@ -32,16 +36,14 @@ KINDS: Final = {"singles": (1, 64), "batches of 100": (100, 16)}
 WARM_UP_S: Final = 1.0
 IDLE_PERCENT: Final = 10
 """Below so much of a core a server has done what it does behind its answers."""
+IDLE_WINDOW_S: Final = 0.5
 
 
 @attrs.frozen
 class Target:
     """A server that runs: where it takes records, and what its database is."""
 
-    port: int
-    path: str
-    key: str
-    project_id: str
+    address: Address
     database: Path
     process: psutil.Process
 
@@ -63,7 +65,7 @@ class Measured:
 def floor() -> Iterator[Target]:
     """The raw protocol over one table."""
     with tempfile.TemporaryDirectory() as data, _running(sys.executable, HERE / "floors.py", data) as (said, process):
-        yield Target(int(said["port"]), "/records", "", "bench", Path(data) / "floor.db", process)
+        yield Target(Address((int(said["port"]),), "/records"), Path(data) / "floor.db", process)
 
 
 @contextmanager
@@ -73,14 +75,20 @@ def backend() -> Iterator[Target]:
         init = [*CLI, "init", "--data", data, "--project", "bench", "--json"]
         made = json.loads(subprocess.run(init, check=True, capture_output=True, text=True).stdout)
         with _running(*CLI, "serve", "--data", data, "--port", "0", "--json") as (said, process):
-            port = int(said["url"].rpartition(":")[2])
-            path = f"/api/v2/projects/{made['project_id']}/records:batch"
-            yield Target(port, path, made["api_key"], made["project_id"], Path(data) / "freeplay_like.db", process)
+            address = address_of(made, [said["url"]])
+            yield Target(address, Path(data) / "freeplay_like.db", process)
+
+
+def address_of(made: Mapping[str, str], urls: Sequence[str]) -> Address:
+    """Where servers take the records of a project that `freeplay-like init` made."""
+    ports = tuple(int(url.rpartition(":")[2]) for url in urls)
+    project_id = made["project_id"]
+    return Address(ports, f"/api/v2/projects/{project_id}/records:batch", made["api_key"], project_id)
 
 
 @contextmanager
 def _running(*command: str | Path) -> Iterator[tuple[dict[str, str], psutil.Process]]:
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=_on_core(0)) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=on_core(0)) as process:
         try:
             assert process.stdout is not None
             yield json.loads(process.stdout.readline()), psutil.Process(process.pid)
@@ -89,46 +97,33 @@ def _running(*command: str | Path) -> Iterator[tuple[dict[str, str], psutil.Proc
             process.wait(30)
 
 
-def _on_core(number: int) -> Callable[[], None]:
-    """What holds a process that is being started, and all its threads, to one core."""
-    return lambda: os.sched_setaffinity(0, {number})
-
-
 def measure(target: Target, kind: str, seconds: float) -> Measured:
     """One run of the load generator, and a count of what it left; before it, one that wakes everything up."""
     batch, connections = KINDS[kind]
-    _load(target, batch, connections, WARM_UP_S)
-    _wait_until_idle(target.process)
-    before, cpu_before = _rows(target), sum(target.process.cpu_times()[:2])
-    said = _load(target, batch, connections, seconds)
-    cpu_s = sum(target.process.cpu_times()[:2]) - cpu_before
-    if said["refused"] or _rows(target) - before != said["acknowledged"]:
-        raise AssertionError(f"{said['acknowledged']} acknowledged, {_rows(target) - before} stored: {said['refused']}")
+    with ready(target.address, batch, connections, WARM_UP_S, core=1) as send:
+        send()
+    with ready(target.address, batch, connections, seconds, core=1) as send:
+        wait_until_idle([target.process])
+        before, cpu_before = _rows(target), sum(target.process.cpu_times()[:2])
+        sent = send()
+        cpu_s = sum(target.process.cpu_times()[:2]) - cpu_before
+    if sent.refused or _rows(target) - before != sent.acknowledged:
+        raise AssertionError(f"{sent.acknowledged} acknowledged, {_rows(target) - before} stored: {sent.refused}")
     return Measured(
-        acknowledged=int(said["acknowledged"]),
-        per_s=said["per_s"],
-        p50_ms=said["p50_ms"],
-        p99_ms=said["p99_ms"],
-        load_cpu=said["load_cpu"],
-        cpu_us=cpu_s / said["acknowledged"] * 1e6,
+        acknowledged=sent.acknowledged,
+        per_s=sent.per_s,
+        p50_ms=sent.p50_ms,
+        p99_ms=sent.p99_ms,
+        load_cpu=sent.cpu_s / sent.took_s,
+        cpu_us=cpu_s / sent.acknowledged * 1e6,
         rss_mib=target.process.memory_info().rss / 2**20,
     )
 
 
-def _wait_until_idle(process: psutil.Process) -> None:
-    while process.cpu_percent(0.5) > IDLE_PERCENT:
+def wait_until_idle(processes: Sequence[psutil.Process]) -> None:
+    """Wait until servers have done what they do behind their answers."""
+    while any([process.cpu_percent(IDLE_WINDOW_S / len(processes)) > IDLE_PERCENT for process in processes]):
         pass
-
-
-def _load(target: Target, batch: int, connections: int, seconds: float) -> dict[str, float]:
-    options = {
-        "--port": target.port, "--path": target.path, "--key": target.key, "--project": target.project_id,
-        "--batch": batch, "--connections": connections, "--seconds": seconds,
-    }  # fmt: skip
-    command = [sys.executable, HERE / "load.py", *(str(each) for pair in options.items() for each in pair)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, preexec_fn=_on_core(1))
-    said: dict[str, float] = json.loads(done.stdout)
-    return said
 
 
 def _rows(target: Target) -> int:

@@ -14,7 +14,6 @@ import json
 import socketserver
 import statistics
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,7 +27,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Response, sync_pl
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from store_million import project_in, serving
+from places import Place, add_options, place_of, project_in, serving
 from support.big_store import COUNT, fill
 from support.browser import CHROMIUM_FLAGS, WIDE, find_chromium
 
@@ -183,12 +182,12 @@ def pages_of(page: Page, project: str) -> dict[str, str]:
     }
 
 
-def run(folder: Path, rounds: int, count: int) -> list[Measured]:
+def run(place: Place, rounds: int, count: int) -> list[Measured]:
     """Fill, serve, open."""
-    project_id = project_in(folder)["project_id"]
-    fill(folder, project_id, count)
-    made = project_in(folder)
-    with serving(folder) as (address, _, _), sync_playwright() as playwright:
+    project_id = project_in(place)["project_id"]
+    fill(place.database, project_id, count)
+    made = project_in(place)
+    with serving(place) as (address, _, _), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_FLAGS)
         base = f"http://{address}"
         context = browser.new_context(viewport=WIDE)
@@ -207,13 +206,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=COUNT)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--keep", type=Path, help="a folder for the store, kept and used again")
     parser.add_argument("--json", action="store_true")
+    add_options(parser)
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = asked.keep or Path(temporary) / "data"
-        folder.mkdir(parents=True, exist_ok=True)
-        found = run(folder, asked.rounds, asked.records)
+    with place_of(asked) as place:
+        found = run(place, asked.rounds, asked.records)
     if asked.json:
         print(json.dumps([attrs.asdict(each) for each in found], indent=1))
         return

@@ -1,7 +1,8 @@
 """How does the backend answer with a million calls in it: pages, filters, search, charts, memory, disk?
 
 Fills a store with varied records through its own way of saving, waits for what follows the commits, starts the real
-server on it and asks each question over HTTP. `--keep FOLDER` keeps the store, and a further run goes on with it.
+server on it and asks each question over HTTP. The store is an SQLite file, or lies in a PostgreSQL: one that is started
+for it (`--postgres`), or a database that is there (`--database-url`). What is kept is gone on with by a further run.
 """
 
 from __future__ import annotations
@@ -9,100 +10,94 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import signal
-import sqlite3
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import Final
 from urllib.parse import quote, urlencode, urlsplit
 
 import attrs
-import psutil
+import sqlalchemy as sa
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parent))
 
-from freeplay_like.core.wire import to_wire
-from freeplay_like.server.store.engines.sqlite import DATABASE_NAME
+from freeplay_like.server.store.records.tables import record
+from freeplay_like.server.store.tables import from_micros
+from places import Place, add_options, place_of, project_in, serving
 from support.big_store import fill
 from support.varied import RARE_WORD
-
-CLI: Final = (sys.executable, "-m", "freeplay_like.cli")
 
 
 @attrs.frozen
 class Question:
-    """What is asked: a GET, or a POST of JSON."""
+    """What is asked."""
 
     name: str
     path: str
-    body: object = None
 
 
 @attrs.frozen
 class Answered:
-    """How long the answers to a question took, in ms, and how the last one began."""
+    """How long the answers to a question took, and what the last one was; `calls` are those that a list showed."""
 
     name: str
     median_ms: float
     p99_ms: float
     status: int
-    size_bytes: int
+    calls: int | None
+
+    @classmethod
+    def of(cls, name: str, took_ms: list[float], status: int, body: bytes) -> Answered:
+        """From all times that it took, and the last answer."""
+        took_ms.sort()
+        said = json.loads(body)
+        page = said.get("page") if isinstance(said, dict) else None
+        calls = len(page["rows"]) if isinstance(page, dict) and "rows" in page else None
+        return cls(name, took_ms[len(took_ms) // 2], took_ms[len(took_ms) * 99 // 100], status, calls)
 
 
-@contextmanager
-def serving(folder: Path) -> Iterator[tuple[str, psutil.Process, float]]:
-    """The server over the store: its address, its process, and the seconds to its first answer."""
-    began = time.perf_counter()
-    command = [*CLI, "serve", "--data", str(folder), "--port", "0", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            address = urlsplit(json.loads(process.stdout.readline())["url"]).netloc
-            _ask(http.client.HTTPConnection(address, timeout=60), Question("", "/healthz"), {})
-            yield address, psutil.Process(process.pid), time.perf_counter() - began
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
-
-
-def questions(folder: Path, project_id: str) -> list[Question]:
+def questions(place: Place, project_id: str) -> list[Question]:
     """Everything that is asked, about calls of the middle of the store."""
-    with closing(sqlite3.connect(f"file:{folder / DATABASE_NAME}?mode=ro", uri=True)) as database:
-        record_id, session_id = database.execute(
-            "SELECT record_id, session_id FROM record WHERE seq > (SELECT max(seq) / 2 FROM record) LIMIT 1"
-        ).fetchone()
-        (rare_session,) = database.execute(
-            "SELECT session_id FROM record WHERE session_id IS NOT NULL ORDER BY seq LIMIT 1"
-        ).fetchone()
+    middle = sa.select(record.c.record_id, record.c.session_id, record.c.started_at).where(
+        record.c.seq > sa.select(sa.func.max(record.c.seq) / 2).scalar_subquery(), record.c.session_id.is_not(None)
+    )
+    oldest = sa.select(record.c.session_id).where(record.c.session_id.is_not(None))
+    with place.reading() as connection:
+        record_id, session_id, started_at = connection.execute(middle.order_by(record.c.seq).limit(1)).one()
+        oldest_session = connection.execute(oldest.order_by(record.c.seq).limit(1)).scalar_one()
     page, api = f"/projects/{project_id}/calls", f"/api/v2/projects/{project_id}"
 
-    def calls(name: str, **query: str) -> Question:
-        return Question(name, f"{page}.json?{urlencode(query)}")
+    hour = [from_micros(started_at + seconds * 1_000_000).isoformat() for seconds in (-1_800, 1_800)]
+
+    def calls(name: str, q: str = "", **more: str) -> Question:
+        return Question(name, f"{page}.json?{urlencode({'q': q, **more})}")
 
     return [
         calls("first page"),
-        calls("model, common", model="gpt-4o-mini"),
-        calls("model, rare", model="o4-mini"),
-        calls("model, none", model="no-such-model"),
-        calls("outcome, common", outcome="complete"),
-        calls("outcome, rare", outcome="interrupted"),
-        calls("template, common", template="shop/answer"),
-        calls("template, rare", template="moderate"),
-        calls("session, the oldest", session=rare_session),
-        calls("model and outcome", model="o4-mini", outcome="error"),
-        calls("template and outcome", template="moderate", outcome="interrupted"),
-        calls("search, common word", text="please"),
-        calls("search, rare word", text=RARE_WORD),
-        calls("search, part of a word", text="tzalcoat"),
-        calls("search, two characters", text="订单"),
-        calls("search, two words", text=f"please {RARE_WORD}"),
-        calls("search, nothing", text="nosuchwordanywhere"),
-        calls("search and outcome", text="please", outcome="interrupted"),
+        calls("first page with its figures", figures="1"),
+        calls("one model with its figures", "model:gpt-4o-mini-2024-07-18", figures="1"),
+        calls("model, common", "model:gpt-4o-mini-2024-07-18"),
+        calls("model, rare", "model:gpt-4.1"),
+        calls("model, none", "model:no-such-model"),
+        calls("outcome, common", "outcome:complete"),
+        calls("outcome, rare", "outcome:interrupted"),
+        calls("template, common", "template:shop/answer"),
+        calls("template, rare", "template:translate"),
+        calls("latency, rare", "latency:>6s"),
+        calls("cost, rare", "cost_usd:>0.004"),
+        calls("session, the oldest", f"session:{oldest_session}"),
+        calls("an hour long ago", f"started_at:{hour[0]}..{hour[1]}"),
+        calls("model and outcome", "model:gpt-4.1 outcome:error"),
+        calls("template and outcome", "template:translate outcome:interrupted"),
+        calls("not this outcome", "-outcome:complete"),
+        calls("search, common word", "please"),
+        calls("search, rare word", RARE_WORD),
+        calls("search, part of a word", "tzalcoat"),
+        calls("search, two characters", "订单"),
+        calls("search, two words", f"please {RARE_WORD}"),
+        calls("search, nothing", "nosuchwordanywhere"),
+        calls("search and outcome", "please outcome:interrupted"),
         Question("open a call", f"{page}/{record_id}.json"),
         Question("open a session", f"/projects/{project_id}/sessions/{quote(session_id)}.json"),
         Question("facets", f"{api}/statistics/facets"),
@@ -114,8 +109,7 @@ def questions(folder: Path, project_id: str) -> list[Question]:
 
 
 def _ask(connection: http.client.HTTPConnection, question: Question, headers: dict[str, str]) -> tuple[int, bytes]:
-    method, body = ("GET", None) if question.body is None else ("POST", to_wire(question.body))
-    connection.request(method, question.path, body, headers)
+    connection.request("GET", question.path, headers=headers)
     answer = connection.getresponse()
     return answer.status, answer.read()
 
@@ -128,8 +122,7 @@ def measure(address: str, question: Question, headers: dict[str, str], rounds: i
             began = time.perf_counter()
             status, body = _ask(connection, question, headers)
             took.append((time.perf_counter() - began) * 1000)
-    took.sort()
-    return Answered(question.name, took[len(took) // 2], took[len(took) * 99 // 100], status, len(body))
+    return Answered.of(question.name, took, status, body)
 
 
 def next_pages(address: str, project_id: str, headers: dict[str, str], pages: int) -> Answered:
@@ -145,8 +138,7 @@ def next_pages(address: str, project_id: str, headers: dict[str, str], pages: in
             before = json.loads(body)["page"]["older"]
             if before is None:
                 break
-    took.sort()
-    return Answered("next page", took[len(took) // 2], took[len(took) * 99 // 100], status, len(body))
+    return Answered.of("next page", took, status, body)
 
 
 def sign_in(address: str, link: str) -> str:
@@ -162,34 +154,19 @@ def sign_in(address: str, link: str) -> str:
     return cookie.partition(";")[0]
 
 
-def disk(folder: Path, count: int) -> dict[str, float]:
-    """Bytes a record, in all and of the largest tables and indexes."""
-    total = sum(path.stat().st_size for path in folder.iterdir() if path.name.startswith(DATABASE_NAME))
-    sizes = {"in all": total / count}
-    with closing(sqlite3.connect(f"file:{folder / DATABASE_NAME}?mode=ro", uri=True)) as database:
-        rows = database.execute("SELECT name, pgsize FROM dbstat WHERE aggregate = 1 ORDER BY pgsize DESC LIMIT 12")
-        sizes |= {name: size / count for name, size in rows}
-    return sizes
-
-
-def project_in(folder: Path) -> dict[str, str]:
-    command = [*CLI, "init", "--data", str(folder), "--project", "bench", "--json"]
-    made: dict[str, str] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return made
-
-
-def run(folder: Path, count: int, rounds: int) -> dict[str, object]:
+def run(place: Place, count: int, rounds: int) -> dict[str, object]:
     """Fill, serve, ask."""
-    project_id = project_in(folder)["project_id"]
+    made = project_in(place)
+    project_id = made["project_id"]
     began = time.monotonic()
-    fill(folder, project_id, count)
+    fill(place.database, project_id, count)
     filled_s = time.monotonic() - began
-    made = project_in(folder)
-    with serving(folder) as (address, process, start_s):
+    made = project_in(place)
+    with serving(place) as (address, process, start_s):
         idle_mib = process.memory_info().rss / 2**20
         cookie = sign_in(address, made["admin_url"])
         headers = {"Authorization": f"Bearer {made['api_key']}", "Cookie": cookie}
-        answers = [measure(address, each, headers, rounds) for each in questions(folder, project_id)]
+        answers = [measure(address, each, headers, rounds) for each in questions(place, project_id)]
         answers.append(next_pages(address, project_id, headers, rounds))
         loaded_mib = process.memory_info().rss / 2**20
     return {
@@ -198,7 +175,7 @@ def run(folder: Path, count: int, rounds: int) -> dict[str, object]:
         "start_s": start_s,
         "idle_mib": idle_mib,
         "loaded_mib": loaded_mib,
-        "bytes_a_record": disk(folder, count),
+        "bytes_a_record": {name: size / count for name, size in place.disk().items()},
         "answers": [attrs.asdict(each) for each in answers],
     }
 
@@ -206,10 +183,11 @@ def run(folder: Path, count: int, rounds: int) -> dict[str, object]:
 def _print(found: dict[str, object], answers: list[dict[str, object]], sizes: dict[str, float]) -> None:
     print(f"{found['records']:,} records; first answer {found['start_s']:.2f} s after the start; ", end="")
     print(f"{found['idle_mib']:.0f} MiB idle, {found['loaded_mib']:.0f} MiB after all questions\n")
-    print("| question | median | 99th percentile |\n| --- | --- | --- |")
+    print("| question | calls shown | median | 99th percentile |\n| --- | --- | --- | --- |")
     for each in answers:
         odd = "" if each["status"] == 200 else f" (answered {each['status']})"
-        print(f"| {each['name']}{odd} | {each['median_ms']:.1f} ms | {each['p99_ms']:.1f} ms |")
+        calls = "" if each["calls"] is None else each["calls"]
+        print(f"| {each['name']}{odd} | {calls} | {each['median_ms']:.1f} ms | {each['p99_ms']:.1f} ms |")
     print("\n| on the disk | bytes a record |\n| --- | --- |")
     for name, size in sizes.items():
         print(f"| {name} | {size:,.0f} |")
@@ -219,13 +197,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=50)
-    parser.add_argument("--keep", type=Path, help="a folder for the store, kept and used again")
     parser.add_argument("--json", action="store_true")
+    add_options(parser)
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = asked.keep or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
-        found = run(folder, asked.records, asked.rounds)
+    with place_of(asked) as place:
+        found = run(place, asked.records, asked.rounds)
     if asked.json:
         print(json.dumps(found, indent=1))
     else:

@@ -11,15 +11,17 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = [
     "support.simulator",
+    "support.postgres_fixtures",
+    "support.databases",
     "support.backend",
+    "support.servers",
+    "support.later_release",
     "support.browser",
     "support.model",
     "support.twins",
     "support.environments",
     "support.big_store",
     "support.whole_shop",
-    "support.postgres_fixtures",
-    "support.databases",
 ]
 
 # No deadlines: a busy machine is not a failed test.

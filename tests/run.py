@@ -1,4 +1,4 @@
-"""Run the tests on two cores: those that start processes of their own beside all others.
+"""Run the tests on two cores: in portions of about the same length, of which two run at a time.
 
 With arguments: one pytest with these arguments.
 """
@@ -7,35 +7,53 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 HERE: Final = Path(__file__).parent
-SHOWN: Final = "process"
-"""The folder whose tests are seen while they run."""
-LAST: Final = "browser"
-"""Of the others, the last: its large store is filled meanwhile."""
-PYTEST: Final = (sys.executable, "-m", "pytest")
+PYTEST: Final = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--durations=10")
+AT_ONCE: Final = 2
+PORTIONS: Final = {"process": 4, "browser": 2, "others": 2}
+"""In how many the tests of a folder are run; `others` are those of all folders that are not named."""
+
+_shown: Final = threading.Lock()
 
 
 def main() -> int:
-    """The worst status of both."""
+    """The worst status of all."""
     if sys.argv[1:]:
         return subprocess.call([*PYTEST, *sys.argv[1:]])
-    folders = sorted(path.name for path in HERE.iterdir() if any(path.rglob("test_*.py")) and path.name != SHOWN)
-    folders.sort(key=lambda name: name == LAST)
-    others = [*PYTEST, *(str(HERE / name) for name in folders), "-p", "no:cacheprovider"]
-    log = Path("others.log")
-    with log.open("wb") as output, subprocess.Popen(others, stdout=output, stderr=subprocess.STDOUT) as beside:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         try:
-            status = subprocess.call([*PYTEST, str(HERE / SHOWN)])
-            beside.wait()
-        finally:
-            beside.terminate()
-    print(f"== the tests that ran beside these: {', '.join(folders)}", flush=True)
-    sys.stdout.buffer.write(log.read_bytes())
-    sys.stdout.flush()
-    return status or beside.returncode
+            return max(pool.map(run, portions()))
+        except KeyboardInterrupt:  # the portions that run were told as well
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def portions() -> Iterator[list[str]]:
+    """The files of each."""
+    files: dict[str, list[str]] = {folder: [] for folder in PORTIONS}
+    for path in sorted(HERE.rglob("test_*.py")):
+        folder = path.relative_to(HERE).parts[0]
+        files[folder if folder in files else "others"].append(str(path.relative_to(HERE.parent)))
+    for folder, count in PORTIONS.items():
+        yield from (files[folder][part::count] for part in range(count))
+
+
+def run(files: list[str]) -> int:
+    """The status of these tests; what they say is shown in one piece, when they have ended."""
+    with tempfile.TemporaryFile() as log:
+        status = subprocess.call([*PYTEST, *files], cwd=HERE.parent, stdout=log, stderr=subprocess.STDOUT)
+        log.seek(0)
+        with _shown:
+            sys.stdout.buffer.write(log.read())
+            sys.stdout.flush()
+    return status
 
 
 if __name__ == "__main__":

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+import sqlite3
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final, TypeVar
+from typing import IO, Final
 
-import click
+import sqlalchemy as sa
 
+from freeplay_like.cli.database_options import DATABASE_VARIABLE
 from freeplay_like.errors import ConfigurationError
+from freeplay_like.server.store import schema
 from freeplay_like.server.store.engines.database import Database
 from freeplay_like.server.store.engines.sqlite import DATABASE_NAME, SqliteDatabase
+from freeplay_like.server.store.engines.sqlite_files import DatabaseDamaged
+from freeplay_like.server.store.moving import copying
 from freeplay_like.server.store.schema import DatabaseTooNew
 from freeplay_like.server.store.store import Store
-
-C = TypeVar("C", bound=Callable[..., object])
+from freeplay_like.server.store.views import StoreUnavailable
 
 DATA_MODE: Final = 0o700
-
-
 LOCK_NAME: Final = "server.lock"
 """The file in a data folder that servers over it hold."""
 
@@ -40,58 +42,117 @@ def make_folder(data: Path) -> None:
         raise ConfigurationError(f"the data folder {str(data)!r} cannot be written to; see --data")
 
 
-def database_options(command: C) -> C:
-    """The options that say where the database is."""
-    for option in (
-        click.option(
-            "--database-url",
-            envvar="FREEPLAY_LIKE_DATABASE_URL",
-            help="The address of a PostgreSQL database instead (postgresql://...); better set by environment.",
-        ),
-        click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="The folder with the database."),
-    ):
-        command = option(command)
-    return command
+def database_at(data: Path | None, database_url: str | None, *, is_fsync: bool = False) -> Database:
+    """The database in a data folder, or at an address; nothing is opened yet.
+
+    Raises:
+        ConfigurationError: neither or both are given, or the address is none.
+    """
+    if data is not None and database_url is not None:
+        raise ConfigurationError(f"both --data and --database-url ({DATABASE_VARIABLE}) are given; leave one out")
+    if data is not None:
+        return SqliteDatabase(data / DATABASE_NAME, is_fsync=is_fsync)
+    if database_url is not None:
+        return _postgres(database_url)
+    raise ConfigurationError("say where the database is: --data DIR, or --database-url postgresql://...")
 
 
 def open_store(
-    data: Path | None, database_url: str | None = None, *, is_fsync: bool = False, min_free_bytes: int | None = 0
+    data: Path | None,
+    database_url: str | None = None,
+    *,
+    is_fsync: bool = False,
+    min_free_bytes: int | None = 0,
+    read_database_url: str | None = None,
 ) -> Store:
     """The store in a data folder, both made where they are not there yet, or at an address.
 
-    `is_fsync` and `min_free_bytes` are for a folder; see `SqliteDatabase` and `Store`.
+    `is_fsync` and `min_free_bytes` are for a folder, see `SqliteDatabase` and `Store`; `read_database_url` leads to a
+    standby of the database at `database_url`.
 
     Raises:
         ConfigurationError: neither or both are given, or what is cannot be used; says why.
     """
-    from sqlalchemy.exc import DBAPIError
-
-    if (data is None) == (database_url is None):
-        raise ConfigurationError("say where the database is: --data DIR, or --database-url postgresql://...")
-    database: Database
+    database = database_at(data, database_url, is_fsync=is_fsync)
+    if read_database_url is not None and data is not None:
+        raise ConfigurationError("--read-database-url names a standby of what --database-url names; --data has none")
+    standby = None if read_database_url is None else _postgres(read_database_url, is_standby=True)
     if data is not None:
         make_folder(data)
-        database = SqliteDatabase(data / DATABASE_NAME, is_fsync=is_fsync)
-        hint = f"the database in {str(data)!r} cannot be opened: %s; see --data"
-    else:
-        database = _postgres(str(database_url))
-        hint = f"the database {database.name} cannot be opened: %s; see --database-url"
+    with told(database.name):
+        if data is None or (data / DATABASE_NAME).is_file():
+            _require_whole(database)
+        return Store(database, min_free_bytes=min_free_bytes, standby=standby)
+
+
+def existing_store(data: Path | None, database_url: str | None) -> Store:
+    """As `open_store`, of a database that is there already.
+
+    Raises:
+        ConfigurationError: there is none; and as `open_store`.
+    """
+    require_existing(data, database_url)
+    return open_store(data, database_url)
+
+
+def require_existing(data: Path | None, database_url: str | None) -> Database:
+    """The database, which has tables of ours.
+
+    Raises:
+        ConfigurationError: it has none, or cannot be reached.
+    """
+    if data is not None and database_url is None:
+        existing_database(data)
+    database = database_at(data, database_url)
+    if database_url is not None:
+        with told(database.name), reading(database) as connection:
+            if schema.current(connection) is None:
+                raise ConfigurationError(
+                    f"there is nothing of ours in the database {database.name}: `freeplay-like init` makes its tables"
+                )
+    return database
+
+
+@contextmanager
+def reading(database: Database) -> Iterator[sa.Connection]:
+    """A connection that sees one moment."""
+    engine = database.open(is_writer=False)
     try:
-        return Store(database, min_free_bytes=min_free_bytes)
-    except DatabaseTooNew as exc:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def told(name: str) -> Iterator[None]:
+    """What can go wrong with a database becomes an error that says so; never with a password."""
+    try:
+        yield
+    except (DatabaseDamaged, DatabaseTooNew, StoreUnavailable) as exc:
         raise ConfigurationError(str(exc)) from exc
-    except DBAPIError as exc:
-        raise ConfigurationError(hint % str(exc.orig).strip()) from exc
+    except sa.exc.DBAPIError as exc:
+        raise ConfigurationError(f"the database {name} cannot be used: {str(exc.orig).strip()}") from exc
+    except (sa.exc.TimeoutError, sqlite3.Error, OSError) as exc:
+        raise ConfigurationError(f"the database {name} cannot be used: {exc}") from exc
 
 
-def _postgres(url: str) -> Database:
+def _require_whole(database: Database) -> None:
+    with reading(database) as connection:
+        if copying.is_under_way(connection):
+            raise ConfigurationError(
+                f"a copy into {database.name} is not complete: see `freeplay-like db copy --finish`"
+            )
+
+
+def _postgres(url: str, *, is_standby: bool = False) -> Database:
     try:
         from freeplay_like.server.store.engines.postgres import PostgresDatabase
     except ModuleNotFoundError as exc:
         raise ConfigurationError(
             f'PostgreSQL needs {exc.name!r}, which is not installed: pip install "freeplay-like[server,postgres]"'
         ) from exc
-    return PostgresDatabase(url)
+    return PostgresDatabase(url, is_standby=is_standby)
 
 
 def existing_database(data: Path) -> Path:

@@ -5,31 +5,44 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import attrs
 import click
 import sqlalchemy as sa
 
-from freeplay_like.cli.data_folder import alone, existing_database, make_folder
+from freeplay_like.cli.data_folder import (
+    alone,
+    database_at,
+    existing_database,
+    make_folder,
+    require_existing,
+    told,
+)
+from freeplay_like.cli.database_options import database_options
+from freeplay_like.cli.db_copy import copy
 from freeplay_like.errors import ConfigurationError
 from freeplay_like.server.store import schema
 from freeplay_like.server.store.engines import sqlite_files
-from freeplay_like.server.store.engines.sqlite import DATABASE_NAME, SqliteDatabase
-from freeplay_like.server.store.engines.sqlite_files import DatabaseDamaged
+from freeplay_like.server.store.engines.database import OPTION, Database
+from freeplay_like.server.store.engines.sqlite import DATABASE_NAME
 from freeplay_like.server.store.records.tables import record
 from freeplay_like.server.store.tables import metadata
 
-_DATA = click.option(
-    "--data", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder with the database."
-)
+_INSTEAD: Final = {
+    "backup": "pg_dump, or base backups with the log of changes (pg_basebackup)",
+    "restore": "pg_restore into an empty database",
+    "vacuum": "its autovacuum, which goes on by itself",
+}
+"""What is used over PostgreSQL."""
 
 
 @attrs.frozen(kw_only=True)
 class DatabaseInfo:
-    """What is in a database file. `migration` is the last one that was run, `missing` how many it lacks."""
+    """What is in a database. `path` is its name where it is no file, `migration` the last one that was run, `missing`
+    how many it lacks."""
 
     path: str
     migration: str | None
@@ -42,18 +55,24 @@ class DatabaseInfo:
 
 @click.group()
 def db() -> None:
-    """The database file: its tables, copies of it, its size."""
+    """The database: its tables, copies of it, its size."""
+
+
+db.add_command(copy)
 
 
 @db.command()
-@_DATA
+@database_options
 @click.option("--check", "is_check", is_flag=True, help="Only show what is missing; exits with 1 where anything is.")
-def migrate(data: Path, *, is_check: bool) -> None:
+def migrate(data: Path | None, database_url: str | None, *, is_check: bool) -> None:
     """Bring the tables to this release, and show the steps. `serve` does the same when it starts.
 
     A copy made before with `db backup` is the way back: an older release does not open a newer one's file.
     """
-    with _opened(SqliteDatabase(existing_database(data)).open(is_writer=True)) as engine, _told():
+    if data is not None:
+        existing_database(data)
+    database = database_at(data, database_url)
+    with told(database.name), _opened(database.open(is_writer=True)) as engine:
         steps = schema.missing(engine)
         for step in steps:
             click.echo(f"{step.revision}  {step.about}")
@@ -67,20 +86,20 @@ def migrate(data: Path, *, is_check: bool) -> None:
 
 
 @db.command()
-@_DATA
+@database_options
 @click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--force", "is_forced", is_flag=True, help="Replace a file that is there.")
-def backup(data: Path, target: Path, *, is_forced: bool) -> None:
+def backup(data: Path | None, database_url: str | None, target: Path, *, is_forced: bool) -> None:
     """Write a whole copy to a file, also while a server takes records, and check it.
 
     The copy is of one moment, has everything that was stored when the command began, and is there whole or not at
     all. It holds the hashes of keys, not the keys.
     """
-    source = existing_database(data)
+    source = existing_database(_folder(data, database_url))
     if target.exists() and not is_forced:
         raise ConfigurationError(f"{str(target)!r} is there already; choose another name, or add --force")
     newest = _newest_seq(source)
-    with _told():
+    with told(str(source)):
         sqlite_files.copy_whole(source, target)
     if _newest_seq(target) < newest:
         raise ConfigurationError(
@@ -90,14 +109,15 @@ def backup(data: Path, target: Path, *, is_forced: bool) -> None:
 
 
 @db.command()
-@_DATA
+@database_options
 @click.argument("source", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--force", "is_forced", is_flag=True, help="Replace the database that is there.")
-def restore(data: Path, source: Path, *, is_forced: bool) -> None:
+def restore(data: Path | None, database_url: str | None, source: Path, *, is_forced: bool) -> None:
     """Put a copy made by `db backup` into a data folder over which no server runs."""
+    data = _folder(data, database_url)
     make_folder(data)
     target = data / DATABASE_NAME
-    with alone(data), _told():
+    with alone(data), told(str(source)):
         if target.exists() and not is_forced:
             raise ConfigurationError(f"there is a database in {str(data)!r} already; add --force to replace it")
         sqlite_files.check_whole(source)
@@ -122,25 +142,26 @@ def restore(data: Path, source: Path, *, is_forced: bool) -> None:
 
 
 @db.command()
-@_DATA
-def vacuum(data: Path) -> None:
+@database_options
+def vacuum(data: Path | None, database_url: str | None) -> None:
     """Write the database anew, without what is free in it. No server may run over the folder meanwhile.
 
     It needs as much room again while it runs. What was deleted is in no page of the file afterwards.
     """
+    data = _folder(data, database_url)
     path = existing_database(data)
     before = path.stat().st_size
-    with alone(data), _told():
+    with alone(data), told(str(path)):
         sqlite_files.compact(path)
     click.echo(f"{path}: {before} bytes before, {path.stat().st_size} now")
 
 
 @db.command()
-@_DATA
+@database_options
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object.")
-def info(data: Path, *, is_json: bool) -> None:
+def info(data: Path | None, database_url: str | None, *, is_json: bool) -> None:
     """Show what is in the database, and what it takes."""
-    found = _info(existing_database(data))
+    found = _info(require_existing(data, database_url), data)
     if is_json:
         click.echo(json.dumps(attrs.asdict(found)))
         return
@@ -151,26 +172,38 @@ def info(data: Path, *, is_json: bool) -> None:
         click.echo(f"{count:>12}  {name}")
 
 
-def _info(path: Path) -> DatabaseInfo:
-    with _opened(sqlite_files.open_as_it_is(path)) as engine, _told():
+def _folder(data: Path | None, database_url: str | None) -> Path:
+    """The folder of a command that works on files."""
+    database_at(data, database_url)
+    if data is None:
+        command = click.get_current_context().info_name or ""
+        raise ConfigurationError(f"`db {command}` is for a data folder; over PostgreSQL use {_INSTEAD[command]}")
+    return data
+
+
+def _info(database: Database, data: Path | None) -> DatabaseInfo:
+    # a file is opened in a way that changes nothing of it
+    engine = database.open(is_writer=False) if data is None else sqlite_files.open_as_it_is(data / DATABASE_NAME)
+    engine = engine.execution_options(**{OPTION: database})
+    with told(database.name), _opened(engine):
         missing = schema.missing(engine)
         with engine.begin() as connection:
             there = set(sa.inspect(connection).get_table_names())
             tables = [table for name, table in sorted(metadata.tables.items()) if name in there]
-            rows = {
-                table.name: int(connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0)
-                for table in tables
-            }
-            sizes = sqlite_files.file_sizes(connection, path)
+            sizes = database.sizes(connection)
             return DatabaseInfo(
-                path=str(path),
+                path=database.name,
                 migration=schema.current(connection),
                 missing=len(missing),
                 database_bytes=sizes.database_bytes,
                 free_bytes=sizes.free_bytes,
                 log_bytes=sizes.log_bytes,
-                rows=rows,
+                rows={table.name: _count(connection, table) for table in tables},
             )
+
+
+def _count(connection: sa.Connection, table: sa.Table) -> int:
+    return connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
 
 
 @contextlib.contextmanager
@@ -179,19 +212,6 @@ def _opened(engine: sa.Engine) -> Iterator[sa.Engine]:
         yield engine
     finally:
         engine.dispose()
-
-
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """What can go wrong with a file becomes an error that says so."""
-    try:
-        yield
-    except (DatabaseDamaged, schema.DatabaseTooNew) as exc:
-        raise ConfigurationError(str(exc)) from exc
-    except sa.exc.DBAPIError as exc:
-        raise ConfigurationError(f"the database: {exc.orig}") from exc
-    except (sqlite3.Error, OSError) as exc:
-        raise ConfigurationError(f"{exc}") from exc
 
 
 def _newest_seq(path: Path) -> int:
@@ -203,5 +223,5 @@ def _rows(path: Path, table: sa.Table) -> int:
 
 
 def _scalar(path: Path, statement: sa.Select[int]) -> int:
-    with _opened(sqlite_files.open_as_it_is(path)) as engine, _told(), engine.begin() as connection:
+    with _opened(sqlite_files.open_as_it_is(path)) as engine, told(str(path)), engine.begin() as connection:
         return connection.scalar(statement) or 0

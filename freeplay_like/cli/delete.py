@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import attrs
 import click
 
-from freeplay_like.cli.place import Place, Remote, place, place_options
+from freeplay_like.cli.place import Place, Remote, Where, place, place_options
 from freeplay_like.core.wire import JsonObject, from_wire, to_wire
 
 
@@ -27,10 +26,7 @@ from freeplay_like.core.wire import JsonObject, from_wire, to_wire
 @click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object.")
 def delete(
-    data: Path | None,
-    project: str | None,
-    api_base: str | None,
-    api_key: str | None,
+    where: Where,
     session_id: str | None,
     record_ids: Sequence[str],
     pairs: Sequence[str],
@@ -54,7 +50,7 @@ def delete(
         wanted = {"metadata": dict(_pair(pair) for pair in pairs)}
     if not is_sure:
         click.confirm(f"Delete, for good, everything with {json.dumps(wanted)}?", abort=True, err=True)
-    with place(data, project, api_base, api_key) as here:
+    with place(where) as here:
         report = _delete(here, wanted)
     if is_json:
         click.echo(json.dumps(report))

@@ -13,6 +13,7 @@ from typing import Final, Self
 
 import attrs
 
+from freeplay_like.cli.database_options import DATABASE_VARIABLE
 from freeplay_like.cli.init import Ready
 from freeplay_like.cli.main import main
 from freeplay_like.core.wire import from_wire
@@ -32,11 +33,15 @@ class _Serving:
 
 
 class DemoBackend:
-    """A backend on 127.0.0.1 over the data folder; a context manager. `port` 0 takes a free one."""
+    """A backend on 127.0.0.1 over a data folder; a context manager. `port` 0 takes a free one.
 
-    def __init__(self, data: Path, port: int) -> None:
-        self._data = data
-        self._child = Child(__name__, ["--data", str(data), "--port", str(port), "--json"])
+    `database_url` is where its database is instead.
+    """
+
+    def __init__(self, data: Path | None, port: int, database_url: str | None = None) -> None:
+        self._where = [] if data is None else ["--data", str(data)]
+        self._environment = {} if database_url is None else {DATABASE_VARIABLE: database_url}
+        self._child = Child(__name__, [*self._where, "--port", str(port), "--json"], self._environment)
         self.url = ""
 
     def __enter__(self) -> Self:
@@ -57,9 +62,10 @@ class DemoBackend:
         Raises:
             DemoBackendError: `init` failed; holds what it said.
         """
-        command = [sys.executable, "-m", "freeplay_like.cli", "init", "--json", "--data", str(self._data)]
+        command = [sys.executable, "-m", "freeplay_like.cli", "init", "--json", *self._where]
         command += ["--project", name, "--templates", str(templates), "--url", self.url]
-        done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - our own command
+        environment = {**os.environ, **self._environment}
+        done = subprocess.run(command, capture_output=True, check=False, env=environment)  # noqa: S603 - our own command
         if done.returncode:
             raise DemoBackendError(f"freeplay-like init failed: {_last_words(done.stderr.decode(errors='replace'))}")
         return from_wire(done.stdout, Ready)

@@ -13,7 +13,7 @@ import attrs
 import click
 
 from freeplay_like.cli.doctor_hops import Patient, examine
-from freeplay_like.cli.place import local
+from freeplay_like.cli.place import Where, local, place_options
 from freeplay_like.errors import ConfigurationError
 
 _MARKS: Final = {"ok": "ok", "warning": "WARN", "failed": "FAIL", "skipped": "-"}
@@ -21,20 +21,14 @@ _KEY_AGE: Final = timedelta(minutes=10)
 
 
 @click.command()
-@click.option("--data", type=click.Path(file_okay=False, exists=True, path_type=Path), help="The folder of a server.")
-@click.option("--project", help="The project's name, with --data.")
-@click.option("--api-base", envvar="FREEPLAY_LIKE_API_BASE", help="A server's API address.")
-@click.option("--api-key", envvar="FREEPLAY_LIKE_API_KEY", help="Its key; better set by environment.")
+@place_options
 @click.option("--spool-dir", type=click.Path(path_type=Path, file_okay=False), help="The spool of your programs.")
 @click.option(
     "--timeout", "timeout_s", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="Seconds."
 )
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object.")
 def doctor(
-    data: Path | None,
-    project: str | None,
-    api_base: str | None,
-    api_key: str | None,
+    where: Where,
     spool_dir: Path | None,
     timeout_s: float,
     *,
@@ -42,11 +36,11 @@ def doctor(
 ) -> None:
     """Send a marked call through every hop, from the template to the page, time each, and say what is wrong.
 
-    With --data a server is started over the folder for the time, with a key of its own; with --api-base a server is
-    asked that runs. The provider is a simulated one on this machine. The call is deleted afterwards. Exits with 1
-    where a hop fails.
+    With --data or --database-url a server is started over it for the time, with a key of its own; with --api-base a
+    server is asked that runs. The provider is a simulated one on this machine. The call is deleted afterwards. Exits
+    with 1 where a hop fails.
     """
-    with _patient(data, project, api_base, api_key) as patient:
+    with _patient(where) as patient:
         patient.timeout_s, patient.spool_dir = timeout_s, spool_dir
         hops = []
         for hop in examine(patient):
@@ -63,20 +57,22 @@ def doctor(
 
 
 @contextmanager
-def _patient(data: Path | None, project: str | None, api_base: str | None, api_key: str | None) -> Iterator[Patient]:
-    if data is None:
-        if not api_base or not api_key:
-            raise ConfigurationError("name a place: --data DIR, or --api-base URL and --api-key KEY")
-        yield Patient(api_base=api_base, api_key=api_key)
+def _patient(where: Where) -> Iterator[Patient]:
+    if not where.is_local:
+        if not where.api_base or not where.api_key:
+            raise ConfigurationError(
+                "name a place: --data DIR or --database-url postgresql://..., or --api-base URL and --api-key KEY"
+            )
+        yield Patient(api_base=where.api_base, api_key=where.api_key)
         return
     from freeplay_like.cli.demo_backend import DemoBackend
     from freeplay_like.server.store.accounts.keys import parse_key
 
-    with local(data, project) as here:
+    with local(where) as here:
         store = here.store
         key = store.keys.create(here.project, name="doctor", expires_at=store.now() + _KEY_AGE)
         try:
-            with DemoBackend(data, 0) as backend:
+            with DemoBackend(where.data, 0, where.database_url) as backend:
                 link = f"{backend.url}/sign-in?token={store.people.create_sign_in_link()}"
                 yield Patient(api_base=f"{backend.url}/api", api_key=key, sign_in_url=link)
         finally:

@@ -12,7 +12,7 @@ from typing import IO, Final
 import click
 
 from freeplay_like.backend_link import Reply, headers_for, new_session
-from freeplay_like.cli.place import Place, Remote, place, place_options
+from freeplay_like.cli.place import Place, Remote, Where, place, place_options
 from freeplay_like.errors import BackendError, ConfigurationError
 
 FORMATS: Final = ("jsonl", "csv", "parquet")
@@ -32,10 +32,7 @@ _SILENCE_S: Final = 120.0
     "--filter", "pairs", multiple=True, metavar="FIELD=VALUE", help="Only calls with this; may be given again."
 )
 def export(
-    data: Path | None,
-    project: str | None,
-    api_base: str | None,
-    api_key: str | None,
+    where: Where,
     file_format: str,
     output: Path | None,
     typed: str | None,
@@ -53,7 +50,7 @@ def export(
         if not sign:
             raise click.UsageError(f"--filter is FIELD=VALUE, as in model=gpt-4o, not {pair!r}")
         query.append((name, value))
-    with place(data, project, api_base, api_key) as here, _written(output) as file:
+    with place(where) as here, _written(output) as file:
         for part in _parts(here, file_format, query):
             file.write(part)
 

@@ -13,7 +13,8 @@ from typing import Final
 import attrs
 import click
 
-from freeplay_like.cli.data_folder import database_options, open_store
+from freeplay_like.cli.data_folder import open_store
+from freeplay_like.cli.database_options import database_options
 from freeplay_like.core.wire import WireError, from_wire
 from freeplay_like.errors import ConfigurationError
 from freeplay_like.prompts.folder import FolderPrompts

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 import click
 
 from freeplay_like.backend_link import segment
-from freeplay_like.cli.place import Duration, Place, Remote, place, place_options
+from freeplay_like.cli.place import Duration, Place, Remote, Where, place, place_options
 from freeplay_like.core.wire import JsonObject, from_wire, to_wire
 
 if TYPE_CHECKING:
@@ -37,9 +36,9 @@ def keys() -> None:
 @keys.command("list")
 @place_options
 @_JSON
-def list_(data: Path | None, project: str | None, api_base: str | None, api_key: str | None, *, is_json: bool) -> None:
+def list_(where: Where, *, is_json: bool) -> None:
     """Show the keys of a project, newest first; never their secrets."""
-    with place(data, project, api_base, api_key) as here:
+    with place(where) as here:
         found = _all(here)
     if is_json:
         click.echo(json.dumps(found))
@@ -62,10 +61,7 @@ def list_(data: Path | None, project: str | None, api_base: str | None, api_key:
 @click.option("--expires-in", type=Duration(), help="When it ends, as in 90d; else never.")
 @_JSON
 def create(
-    data: Path | None,
-    project: str | None,
-    api_base: str | None,
-    api_key: str | None,
+    where: Where,
     name: str,
     scopes: Sequence[str],
     expires_in: timedelta | None,
@@ -73,7 +69,7 @@ def create(
     is_json: bool,
 ) -> None:
     """Make a key and print it: it cannot be read again."""
-    with place(data, project, api_base, api_key) as here:
+    with place(where) as here:
         _say_made(_create(here, name, cast("Sequence[Scope]", scopes), expires_in), is_json=is_json)
 
 
@@ -83,26 +79,23 @@ def create(
 @click.option("--grace", type=Duration(), default="24h", show_default=True, help="How long the old key goes on.")
 @_JSON
 def rotate(
-    data: Path | None,
-    project: str | None,
-    api_base: str | None,
-    api_key: str | None,
+    where: Where,
     key_id: str,
     grace: timedelta,
     *,
     is_json: bool,
 ) -> None:
     """Make a key like another one, which ends after a while, and print it."""
-    with place(data, project, api_base, api_key) as here:
+    with place(where) as here:
         _say_made(_rotate(here, key_id, grace), is_json=is_json)
 
 
 @keys.command()
 @place_options
 @click.argument("key_id")
-def revoke(data: Path | None, project: str | None, api_base: str | None, api_key: str | None, key_id: str) -> None:
+def revoke(where: Where, key_id: str) -> None:
     """End a key. It is refused within five seconds."""
-    with place(data, project, api_base, api_key) as here:
+    with place(where) as here:
         if isinstance(here, Remote):
             here.link.ask("DELETE", f"{here.path}/api-keys/{segment(key_id, 'a key')}").json()
         else:

@@ -1,4 +1,4 @@
-"""`freeplay-like people`: who may look at the pages of a server, over its data folder."""
+"""`freeplay-like people`: who may look at the pages of a server, in its database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Final, cast
 import attrs
 import click
 
-from freeplay_like.cli.data_folder import existing_database, open_store
+from freeplay_like.cli.data_folder import existing_store
+from freeplay_like.cli.database_options import database_options
 from freeplay_like.core.wire import to_wire
 from freeplay_like.errors import ConfigurationError
 from freeplay_like.server.store.accounts.people import KnownPerson, Role
@@ -20,12 +21,6 @@ from freeplay_like.server.store.views import Conflict, NotFound, Refused, StoreU
 
 ROLES: Final[tuple[Role, ...]] = ("admin", "reviewer")
 
-_DATA = click.option(
-    "--data",
-    type=click.Path(file_okay=False, exists=True, path_type=Path),
-    required=True,
-    help="The folder with the database; a server may run over it.",
-)
 _URL = click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The address of the server.")
 _JSON = click.option("--json", "is_json", is_flag=True, help="Print JSON, an object a line.")
 
@@ -43,11 +38,11 @@ def people() -> None:
 
 
 @people.command("list")
-@_DATA
+@database_options
 @_JSON
-def list_(data: Path, *, is_json: bool) -> None:
+def list_(data: Path | None, database_url: str | None, *, is_json: bool) -> None:
     """Show everybody, the first one first."""
-    with _opened(data) as store:
+    with _opened(data, database_url) as store:
         found = store.people.all()
     for one in found:
         browsers = f"{one.sessions} browser{'' if one.sessions == 1 else 's'} signed in"
@@ -55,47 +50,46 @@ def list_(data: Path, *, is_json: bool) -> None:
 
 
 @people.command()
-@_DATA
+@database_options
 @click.argument("name")
 @click.option("--role", type=click.Choice(ROLES), default="reviewer", show_default=True, help="What they may do.")
 @_URL
 @_JSON
-def add(data: Path, name: str, role: str, url: str, *, is_json: bool) -> None:
+def add(data: Path | None, database_url: str | None, name: str, role: str, url: str, *, is_json: bool) -> None:
     """Add somebody, and print a link that signs in one browser, once, within a day."""
-    with _opened(data) as store:
+    with _opened(data, database_url) as store:
         _say_link(store, store.people.create(name, cast("Role", role)), url, is_json=is_json)
 
 
 @people.command()
-@_DATA
+@database_options
 @click.argument("name")
 @_URL
 @_JSON
-def link(data: Path, name: str, url: str, *, is_json: bool) -> None:
+def link(data: Path | None, database_url: str | None, name: str, url: str, *, is_json: bool) -> None:
     """Print a further link for somebody: for another browser, or when theirs was signed out."""
-    with _opened(data) as store:
+    with _opened(data, database_url) as store:
         _say_link(store, _named(store, name), url, is_json=is_json)
 
 
 @people.command()
-@_DATA
+@database_options
 @click.argument("name")
-def remove(data: Path, name: str) -> None:
+def remove(data: Path | None, database_url: str | None, name: str) -> None:
     """Sign somebody out everywhere, for good. What they said in reviews stays, with their name."""
-    with _opened(data) as store:
+    with _opened(data, database_url) as store:
         store.people.remove(_named(store, name).id)
     click.echo(f"{name} is removed")
 
 
 @contextmanager
-def _opened(data: Path) -> Iterator[Store]:
-    """The store of a data folder.
+def _opened(data: Path | None, database_url: str | None) -> Iterator[Store]:
+    """The store, which is there already.
 
     Raises:
         ConfigurationError: there is none, or it refuses what is done with it.
     """
-    existing_database(data)
-    store = open_store(data)
+    store = existing_store(data, database_url)
     try:
         yield store
     except (Conflict, NotFound, Refused, StoreUnavailable) as exc:

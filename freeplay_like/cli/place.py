@@ -1,25 +1,27 @@
-"""Where a command works: over the data folder on this machine, or over a server's API with a key of a project."""
+"""Where a command works: in the database itself, or over a server's API with a key of a project."""
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import attrs
 import click
 
 from freeplay_like.backend_link import BackendLink, project_path
+from freeplay_like.cli.database_options import database_options
 from freeplay_like.errors import BackendError, ConfigurationError
 
 if TYPE_CHECKING:
     from freeplay_like.server.store.store import Store
     from freeplay_like.server.store.views import Project
 
-C = TypeVar("C", bound=Callable[..., object])
+T = TypeVar("T")
 
 ANSWER_S: Final = 600.0
 """How long a server may take for an answer: a deletion looks through all records of a project."""
@@ -43,7 +45,7 @@ class Remote:
 
 @attrs.frozen(kw_only=True)
 class Local:
-    """The data folder itself: needs no key, also beside a running server."""
+    """The database itself: needs no key, also beside running servers."""
 
     store: Store
     project: Project
@@ -69,55 +71,75 @@ class Duration(click.ParamType[timedelta]):
         return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
-def place_options(command: C) -> C:
-    """The options that `place` takes."""
+@attrs.frozen(kw_only=True)
+class Where:
+    """What the options of a command say of a place."""
+
+    data: Path | None = None
+    database_url: str | None = attrs.field(default=None, repr=False)
+    project: str | None = None
+    api_base: str | None = None
+    api_key: str | None = attrs.field(default=None, repr=False)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether a database is named, which goes before an API."""
+        return self.data is not None or self.database_url is not None
+
+
+def place_options(command: Callable[..., T]) -> Callable[..., T]:
+    """The options that name a place; they reach the command as one value, its first: a `Where`."""
+
+    @functools.wraps(command)
+    def at_place(**said: Any) -> T:
+        where = Where(**{field.name: said.pop(field.name) for field in attrs.fields(Where)})
+        return command(where, **said)
+
     for option in (
         click.option("--api-key", envvar="FREEPLAY_LIKE_API_KEY", help="Its key; better set by environment."),
-        click.option("--api-base", envvar="FREEPLAY_LIKE_API_BASE", help="A server's API address."),
-        click.option("--project", help="The project's name, with --data."),
-        click.option(
-            "--data",
-            type=click.Path(file_okay=False, exists=True, path_type=Path),
-            help="The folder with the database, instead of an API.",
-        ),
+        click.option("--api-base", envvar="FREEPLAY_LIKE_API_BASE", help="A server's API address, instead."),
+        click.option("--project", help="The project's name, with --data or --database-url."),
+        database_options,
     ):
-        command = option(command)
-    return command
+        at_place = option(at_place)
+    return at_place
 
 
 @contextmanager
-def place(data: Path | None, project: str | None, api_base: str | None, api_key: str | None) -> Iterator[Place]:
+def place(where: Where) -> Iterator[Place]:
     """Where the options say.
 
     Raises:
         ConfigurationError: they name no place, or one that is not there.
         BackendError: the server does not answer.
     """
-    if data is not None:
-        with local(data, project) as found:
+    if where.is_local:
+        with local(where) as found:
             yield found
         return
-    if not api_base or not api_key:
-        raise ConfigurationError("name a place: --data DIR --project NAME, or --api-base URL and --api-key KEY")
-    link = BackendLink(api_base, api_key, ANSWER_S)
+    if not where.api_base or not where.api_key:
+        raise ConfigurationError(
+            "name a place: --data DIR or --database-url postgresql://..., with --project NAME, or --api-base URL and "
+            "--api-key KEY"
+        )
+    link = BackendLink(where.api_base, where.api_key, ANSWER_S)
     try:
-        yield Remote(link=link, api_key=api_key, project_id=project_of(link))
+        yield Remote(link=link, api_key=where.api_key, project_id=project_of(link))
     finally:
         link.close()
 
 
 @contextmanager
-def local(data: Path, project: str | None) -> Iterator[Local]:
-    """A project in a data folder; its name may be left out where there is one alone.
+def local(where: Where) -> Iterator[Local]:
+    """A project in a database; its name may be left out where there is one alone.
 
     Raises:
         ConfigurationError: there is none, or the store refuses what is done with it.
     """
-    from freeplay_like.cli.data_folder import existing_database, open_store
+    from freeplay_like.cli.data_folder import existing_store
     from freeplay_like.server.store.views import Conflict, NotFound, Refused, StoreUnavailable, TooMuch
 
-    existing_database(data)
-    store = open_store(data)
+    store, project = existing_store(where.data, where.database_url), where.project
     try:
         projects = store.projects.all()
         found = [each for each in projects if project is None or each.name == project]

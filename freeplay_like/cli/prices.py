@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import attrs
 import click
 
 from freeplay_like.backend_link import segment
-from freeplay_like.cli.place import Place, Remote, place, place_options
+from freeplay_like.cli.place import Place, Remote, Where, place, place_options
 from freeplay_like.core.wire import from_wire, to_wire
 from freeplay_like.server.api.models import (
     ModelPrice,
@@ -40,11 +39,9 @@ def prices() -> None:
 @prices.command("list")
 @place_options
 @_JSON
-def list_prices(
-    data: Path | None, project: str | None, api_base: str | None, api_key: str | None, *, is_json: bool
-) -> None:
+def list_prices(where: Where, *, is_json: bool) -> None:
     """Show the prices that the team set. What is not here has the prices of the list."""
-    with place(data, project, api_base, api_key) as here:
+    with place(where) as here:
         for one in _all(here):
             click.echo(to_wire(one).decode() if is_json else _line(one))
 
@@ -62,10 +59,7 @@ def list_prices(
 @click.option("--valid-from", type=_DAY, help="The first day (UTC); from the beginning if left out.")
 @_JSON
 def set_price(
-    data: Path | None,
-    project: str | None,
-    api_base: str | None,
-    api_key: str | None,
+    where: Where,
     provider: str,
     model: str,
     same_as: str | None,
@@ -85,7 +79,7 @@ def set_price(
         rates=_rates(rates),
         same_as=None if same_as is None else _same_as(same_as),
     )
-    with place(data, project, api_base, api_key) as here:
+    with place(where) as here:
         if isinstance(here, Remote):
             made = from_wire(to_wire(here.link.post(f"{here.path}/models", body)), ModelPrice)
         else:
@@ -96,9 +90,9 @@ def set_price(
 @prices.command()
 @place_options
 @click.argument("price_id")
-def remove(data: Path | None, project: str | None, api_base: str | None, api_key: str | None, price_id: str) -> None:
+def remove(where: Where, price_id: str) -> None:
     """Take a price back, by the id that `list` shows."""
-    with place(data, project, api_base, api_key) as here:
+    with place(where) as here:
         if isinstance(here, Remote):
             here.link.ask("DELETE", f"{here.path}/models/id/{segment(price_id, 'id of a price')}").json()
         else:
@@ -114,10 +108,7 @@ def remove(data: Path | None, project: str | None, api_base: str | None, api_key
 @click.option("--after", help="Go on where a run was stopped that printed this.")
 @_JSON
 def reprice(
-    data: Path | None,
-    project: str | None,
-    api_base: str | None,
-    api_key: str | None,
+    where: Where,
     from_day: datetime | None,
     to_day: datetime | None,
     provider: str | None,
@@ -135,7 +126,7 @@ def reprice(
         after=after,
     )
     total: RepriceAnswer | None = None
-    with place(data, project, api_base, api_key) as here:
+    with place(where) as here:
         for part in _repriced(here, body):
             total = part if total is None else _sum(total, part)
             if part.next is not None:

@@ -15,7 +15,8 @@ from typing import Final
 
 import click
 
-from freeplay_like.cli.data_folder import database_options, open_store, served
+from freeplay_like.cli.data_folder import open_store, served
+from freeplay_like.cli.database_options import database_options
 from freeplay_like.cli.main import EXIT_INTERRUPTED
 from freeplay_like.errors import ConfigurationError
 from freeplay_like.server.app import create_app
@@ -28,6 +29,11 @@ _PROVIDER_VARIABLES: Final = ("OPENAI_", "AZURE_", "ANTHROPIC_")
 
 @click.command()
 @database_options
+@click.option(
+    "--read-database-url",
+    envvar="FREEPLAY_LIKE_READ_DATABASE_URL",
+    help="The address of a standby of that database, from which lists, searches, charts and exports are read.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=int, default=8000, show_default=True, help="The port to listen on; 0 takes a free one.")
 @click.option("--url", help="The address people use, where it is another one (behind a proxy).")
@@ -49,6 +55,7 @@ _PROVIDER_VARIABLES: Final = ("OPENAI_", "AZURE_", "ANTHROPIC_")
 def serve(
     data: Path | None,
     database_url: str | None,
+    read_database_url: str | None,
     host: str,
     port: int,
     url: str | None,
@@ -77,7 +84,9 @@ def serve(
     )
     min_free_bytes = None if min_free_mib is None else min_free_mib * 1024 * 1024
     with listener, served(data):
-        store = open_store(data, database_url, is_fsync=is_fsync, min_free_bytes=min_free_bytes)
+        store = open_store(
+            data, database_url, is_fsync=is_fsync, min_free_bytes=min_free_bytes, read_database_url=read_database_url
+        )
         state = State(store=store, settings=settings)
         server = Server(create_app(state), state.news, lambda: _say_ready(store, settings, is_json=is_json))
         try:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
 
 from freeplay_like.core.wire import WireError, from_wire
@@ -33,13 +33,15 @@ class ChildFailed(Exception):
 class Child:
     """`python -m <module> <arguments>`, started at once."""
 
-    def __init__(self, module: str, arguments: Sequence[str]) -> None:
+    def __init__(self, module: str, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        """`environment` comes to this process's own; other users do not see it, as they do arguments."""
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the child; closed by stop
         self._process = subprocess.Popen(  # noqa: S603 - a module of this package
             [sys.executable, "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
+            env={**os.environ, **(environment or {})},
             start_new_session=True,  # Ctrl-C is for the parent, which stops the child when it is done with it
         )
 

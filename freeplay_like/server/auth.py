@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from http.cookies import CookieError, SimpleCookie
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 import attrs
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from freeplay_like.server import http
 from freeplay_like.server.state import Settings, State
 from freeplay_like.server.store.accounts.people import SESSION_AGE, Role
 from freeplay_like.server.store.store import Store
-from freeplay_like.server.store.views import ApiKey, Project
+from freeplay_like.server.store.views import ApiKey, Project, StoreUnavailable
 from freeplay_like.server.store.views import Scope as KeyScope
 
 REMEMBERED_S: Final = 5.0
@@ -164,12 +166,17 @@ def require_person(request: Request) -> Person:
     return person
 
 
+OnUnavailable: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
+"""Answers a request while the store cannot be asked."""
+
+
 class People:
     """Middleware: finds out whose browser asks, and turns away what another site made it send."""
 
-    def __init__(self, app: ASGIApp, state: State) -> None:
+    def __init__(self, app: ASGIApp, state: State, on_unavailable: OnUnavailable) -> None:
         self._app = app
         self._state = state
+        self._on_unavailable = on_unavailable
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Look at one request for a page; the API has keys instead."""
@@ -180,7 +187,12 @@ class People:
                 return
             token = session_token_in(scope, self._state.settings)
             if token is not None:
-                known = await run_in_threadpool(self._state.store.people.of_session, token)
+                try:
+                    known = await run_in_threadpool(self._state.store.people.of_session, token)
+                except StoreUnavailable as exc:
+                    answer = await self._on_unavailable(Request(scope), exc)
+                    await answer(scope, receive, send)
+                    return
                 if known is not None:
                     person = Person(id=known.id, name=known.name, role=known.role, session_token=token)
                     scope.setdefault("state", {})["person"] = person

@@ -60,7 +60,7 @@ class Executor:
     def stop(self) -> None:
         """Ask no more cases, let calls under way end for a moment, and leave the jobs to whoever comes next. Blocks."""
         self._stop.set()
-        self._work.set()
+        self._work.wake()
         self._thread.join()
         runs = [run for theirs in self._runs.values() for run in theirs]
         for run in runs:
@@ -78,6 +78,7 @@ class Executor:
             with contextlib.suppress(StoreUnavailable):  # then the leases end by themselves
                 for desk in self._desks:
                     desk.release()
+            self._work.set()  # others go on at once
 
     @property
     def _replayer(self) -> Replayer:
@@ -121,7 +122,7 @@ class Executor:
             work = desk.claim()
             if work is None:
                 return
-            runs.append(_Run(self._replayer, work, self._work.set))
+            runs.append(_Run(self._replayer, work, self._work.wake))
 
 
 class _Run:

@@ -223,7 +223,7 @@ class Intake:
             if not isinstance(result, StoreUnavailable):
                 for incoming in batch.records:
                     # of a process that was only taken for dead, the next sign of life begins the call anew
-                    self._state.live.end(batch.project_key, incoming.record.record_id)
+                    self._state.live.end((batch.project_key, incoming.record.record_id))
             waiting = self._waiting.pop(batch, None)
             if waiting is None:
                 continue

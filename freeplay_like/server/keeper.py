@@ -6,18 +6,21 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 from typing import Final
 
 import attrs
 
 from freeplay_like.server.store.store import Store
+from freeplay_like.server.store.views import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
 DISK_EVERY_S: Final = 2.0
 KEYS_EVERY_S: Final = 60.0
 """How often it is kept when keys were last used."""
+ROOM_EVERY_S: Final = 10.0
 RETENTION_EVERY_S: Final = 60.0
 WIPE_EVERY_S: Final = 10.0
 PACE_EVERY_S: Final = 2.0
@@ -48,15 +51,19 @@ class Keeper:
         self._slice_began_s = 0.0
         now = time.monotonic()
         self._keys_chore = _Chore("keeping when keys were used", KEYS_EVERY_S, self._keep_used_keys, now + KEYS_EVERY_S)
-        self._chores = [
+        chores = [
             _Chore("looking at the disk", DISK_EVERY_S, store.disk.look, now),
             self._keys_chore,
+            _Chore("measuring the intake", PACE_EVERY_S, store.figures.mark, now),
+        ]
+        shared = [
+            _Chore("making room for records", ROOM_EVERY_S, store.retention.make_room, now),
             _Chore("deleting what is kept no longer", RETENTION_EVERY_S, self._expire, now),
             _Chore("wiping what was deleted", WIPE_EVERY_S, self._wipe, now),
-            _Chore("measuring the intake", PACE_EVERY_S, store.figures.mark, now),
             _Chore("writing down the database's size", SIZE_EVERY_S, store.sizes.sample, now),
             _Chore("forgetting old deletions", TOMBSTONES_EVERY_S, self._purge, now),
         ]
+        self._chores = [*chores, *(attrs.evolve(chore, do=partial(self._alone, chore.do)) for chore in shared)]
         self._thread = threading.Thread(target=self._loop, name="freeplay-like-keeper", daemon=True)
 
     def start(self) -> None:
@@ -82,6 +89,11 @@ class Keeper:
         self._slice_began_s = time.monotonic()
         try:
             chore.do()
+        except StoreUnavailable as exc:
+            self.failures += 1
+            if not chore.is_failing:
+                chore.is_failing = True
+                logger.error("%s failed: %s; it is tried again every %g s", chore.name, exc, chore.every_s)
         except Exception:
             self.failures += 1
             if not chore.is_failing:  # said once, until it goes well again
@@ -93,14 +105,14 @@ class Keeper:
     def _keep_used_keys(self) -> None:
         self._store.keys.touch(self._used_keys())
 
+    def _alone(self, do: Callable[[], None]) -> None:
+        """Do what one server at a time does for all."""
+        with self._store.database.keeping_house() as is_ours:
+            if is_ours:
+                do()
+
     def _expire(self) -> None:
-        for project in self._store.projects.all():
-            if project.retention_days is None:
-                continue
-            before = self._store.now() - timedelta(days=project.retention_days)
-            while self._store.deletion.expired(project, before):
-                if self._pause():
-                    return
+        self._store.retention.expire(self._pause)
 
     def _wipe(self) -> None:
         if self._store.deletion.is_wipe_due():

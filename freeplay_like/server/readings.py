@@ -7,12 +7,13 @@ import resource
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from freeplay_like import __version__
-from freeplay_like.server.metrics import Family, Sample, histogram, single
+from freeplay_like.server.metrics import Family, Kind, Sample, histogram, single
 from freeplay_like.server.state import State
-from freeplay_like.server.store.status import StoreStatus
+from freeplay_like.server.store.engines.database import ClusterFigures
+from freeplay_like.server.store.status import Status, StoreStatus
 from freeplay_like.server.store.store import Store
 
 _P: Final = "freeplay_like"
@@ -29,6 +30,10 @@ def families(state: State, keeper_failures: int) -> Iterator[Family]:
         state.requests.samples(),
     )  # fmt: skip
     yield from _store(state.store.status.now())
+    yield from _reading(state.store.status)
+    cluster = state.store.status.cluster()
+    if cluster is not None:
+        yield from _cluster(cluster)
     yield from _disk(state.store)
     about = "Rounds of housekeeping that failed."
     yield single(f"{_P}_housekeeping_failures_total", "counter", about, keeper_failures)
@@ -80,6 +85,68 @@ def _store(status: StoreStatus) -> Iterator[Family]:
         ("database_log_bytes", "The write-ahead log beside it, in bytes.", status.files.log_bytes),
     ):  # fmt: skip
         yield single(f"{_P}_{name}", "gauge", about, value)
+
+
+def _reading(status: Status) -> Iterator[Family]:
+    places = {"primary": status.pool}
+    standby = status.standby
+    if standby is not None:
+        places["standby"] = standby.pool
+    for name, kind, about, values in (
+        ("questions_total", "counter", "Questions to the database.", [pool.asked for pool in places.values()]),
+        (
+            "questions_turned_away_total", "counter", "Those that waited too long for their turn.",
+            [pool.turned_away for pool in places.values()],
+        ),
+        ("questions_now", "gauge", "Those that are being answered.", [pool.used for pool in places.values()]),
+        ("questions_limit", "gauge", "How many are answered at once.", [pool.size for pool in places.values()]),
+        ("questions_waiting", "gauge", "Those that wait for their turn.", [pool.waiting for pool in places.values()]),
+    ):  # fmt: skip
+        samples = [Sample(value, {"place": place}) for place, value in zip(places, values, strict=True)]
+        yield Family(f"{_P}_{name}", cast("Kind", kind), about, samples)
+    if standby is not None:
+        about = "1 where lists are read from the standby, 0 where it is too far behind or does not answer."
+        yield single(f"{_P}_read_standby_used", "gauge", about, standby.is_used)
+        about = "How long ago all was stored that the standby has; infinite where it does not answer."
+        yield single(f"{_P}_read_standby_lag_seconds", "gauge", about, standby.lag_s)
+
+
+def _cluster(cluster: ClusterFigures) -> Iterator[Family]:
+    about = "1 for the server that answers, by its machine and process."
+    yield Family(f"{_P}_server_info", "gauge", about, [Sample(1, {"server": cluster.server})])
+    for name, about, value in (
+        ("servers", "Servers that are connected to the database.", len(cluster.servers)),
+        ("database_connections", "Connections to the database's whole cluster.", cluster.connections),
+        ("database_connections_limit", "How many it takes.", cluster.max_connections),
+        ("oldest_transaction_seconds", "How long the oldest transaction has been open.", cluster.oldest_transaction_s),
+        ("partitions_ahead", "Partitions that are there for records to come.", cluster.partitions_ahead),
+        ("unsettled_records", "Numbers given out of which it is not known what becomes.", cluster.unsettled),
+        (
+            "standbys_synchronous",
+            "Standbys that a commit may wait for.",
+            sum(x.is_synchronous for x in cluster.standbys),
+        ),
+        ("standbys_wanted", "1 where a commit is to wait for a standby.", cluster.is_synchronous),
+    ):
+        yield single(f"{_P}_{name}", "gauge", about, value)
+    about = "What each table takes with its indexes, in bytes."
+    sizes = [Sample(size, {"table": name}) for name, size in cluster.tables.items()]
+    yield Family(f"{_P}_table_bytes", "gauge", about, sizes)
+    for name, about, values in (
+        (
+            "standby_lag_bytes",
+            "How much of the log a standby has not replayed.",
+            [x.lag_bytes for x in cluster.standbys],
+        ),
+        (
+            "standby_lag_seconds",
+            "How long it took lately to replay what was written.",
+            [x.lag_s for x in cluster.standbys],
+        ),
+    ):
+        labels = [{"standby": each.name} for each in cluster.standbys]
+        samples = [Sample(v, label) for v, label in zip(values, labels, strict=True) if v is not None]
+        yield Family(f"{_P}_{name}", "gauge", about, samples)
 
 
 def _disk(store: Store) -> Iterator[Family]:

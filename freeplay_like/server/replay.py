@@ -78,7 +78,7 @@ class Replayer:
     def keep_seen(self) -> None:
         """Say of every call under way that it lives: a model that thinks for long says nothing."""
         for record_id, project_key in list(self._under_way.items()):
-            self._live.grow(project_key, record_id)
+            self._live.grow((project_key, record_id))
 
     def open(self, asked: Asked) -> CompletionStream:
         """Make a call. The stream is iterated, or asked for its result; its `close`, from any thread, breaks it off.
@@ -204,11 +204,11 @@ class _StoreRecorder:
         self._under_way[record.record_id] = self._asked.project.key
         body = self._redactor.record_json(record)
         self._store.executions.begin_call(self._asked.project, record.record_id, body, self._owner, LEASE)
-        self._live.begin(self._asked.project.key, from_wire(body, Record), size=len(body))
+        self._live.begin((self._asked.project.key, record.record_id), from_wire(body, Record))
 
     def progress(self, record_id: str, text: str) -> None:
         """Show what has come. It is not kept: a server that dies leaves the call without its text."""
-        self._live.grow(self._asked.project.key, self._asked.record_id or record_id, text)
+        self._live.grow((self._asked.project.key, self._asked.record_id or record_id), text)
 
     def submit(self, record: Record) -> None:
         """Store the record, and its scores with it; tried again until the server goes down."""
@@ -217,7 +217,7 @@ class _StoreRecorder:
             self._store_whole(record)
         finally:
             self._under_way.pop(record.record_id, None)
-            self._live.end(self._asked.project.key, record.record_id)
+            self._live.end((self._asked.project.key, record.record_id))
 
     def _placed(self, record: Record) -> Record:
         """The record under the id that was chosen for it, and where it belongs."""

@@ -12,6 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from freeplay_like.core.completion import Choice
 from support.browser import Pages
 from support.shop import Shop
+from support.waiting import until
 
 pytestmark = pytest.mark.browser
 
@@ -46,6 +47,8 @@ def test_shows_the_newest_call_first_with_everything_a_row_has(page: Page, new_s
     new_shop.sign_in(page)
     expect(page.locator(ROWS)).to_have_count(2)
     first = page.locator(ROWS).first
+    # Each server loads the list of prices with the first call it takes in; a call's price is there a moment later.
+    until(lambda: page.reload() and "$0.000" in first.inner_text(), what="the price")
     assert newer.usage is not None
     assert newer.template is not None
     for text in (
@@ -56,7 +59,6 @@ def test_shows_the_newest_call_first_with_everything_a_row_has(page: Page, new_s
         "claude-sonnet-4-5-20250929",
         f"{newer.template.name}@{newer.template.version} prod",
         f"{newer.usage.input_tokens} → {newer.usage.output_tokens}",
-        "$0.000",
     ):
         expect(first).to_contain_text(text)
     expect(first.locator("time")).to_have_attribute("title", re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} UTC$"))

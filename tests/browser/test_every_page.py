@@ -118,6 +118,7 @@ def test_no_page_loads_much_script_or_anything_from_elsewhere(
     assert elsewhere == []
 
 
+@pytest.mark.over("sqlite")
 def test_two_hundred_thousand_calls_are_listed_found_and_opened(pages: Pages, whole: WholeShop) -> None:
     backend = whole.shop.backend
     page = signed_in(pages, whole)

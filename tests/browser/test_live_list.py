@@ -70,7 +70,8 @@ def test_only_calls_that_the_filter_lets_through_appear(page: Page, new_shop: Sh
 
 
 def test_a_list_that_lost_its_server_goes_on_where_it_was(pages: Pages, own_shop: Shop) -> None:
-    for part in ("ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "htmx:sse:error"):
+    errors = ("ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE")
+    for part in (*errors, "Failed to fetch", "htmx:sse:error"):
         pages.expect(part)
     page = pages.open()
     first = watch(own_shop, page)

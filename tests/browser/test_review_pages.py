@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 import requests
@@ -12,8 +10,6 @@ from playwright.sync_api import Page, expect
 
 from freeplay_like.core.records import Record
 from freeplay_like.server.store.accounts.people import Role
-from freeplay_like.server.store.engines.sqlite import SqliteDatabase
-from freeplay_like.server.store.store import Store
 from support.browser import Pages
 from support.records import NASTY, special_records
 from support.shop import Shop
@@ -22,20 +18,10 @@ from support.waiting import until
 pytestmark = pytest.mark.browser
 
 
-@contextmanager
-def the_store(shop: Shop) -> Iterator[Store]:
-    """The store of the server, opened beside it."""
-    opened = Store(SqliteDatabase(next(shop.backend.data_dir.glob("*.db"))))
-    try:
-        yield opened
-    finally:
-        opened.close()
-
-
 def sign_in_as(pages: Pages, shop: Shop, name: str, role: Role = "reviewer", **options: object) -> Page:
     """A page of somebody's own, at the room."""
     name = f"{name} of {shop.name}"
-    with the_store(shop) as store:
+    with shop.backend.store() as store:
         person = next((one for one in store.people.all() if one.name == name), None)
         person = person or store.people.create(name, role)
         token = store.people.create_sign_in_link(person.id)
@@ -161,7 +147,7 @@ def test_a_note_is_kept_that_is_typed_while_the_verdict_is_on_its_way(pages: Pag
     page.keyboard.press("Control+Enter")
 
     def kept() -> list[tuple[str | None, str]]:
-        with the_store(new_shop) as store:
+        with new_shop.backend.store() as store:
             project = store.projects.get(new_shop.project_id)
             assert project is not None
             reviews = store.reviews.of_calls(project, [record.record_id]).get(record.record_id, ())
@@ -206,7 +192,7 @@ def test_rows_of_the_list_are_judged_by_key_and_show_it(pages: Pages, new_shop: 
 
 def test_a_queue_that_is_a_saved_view_goes_on_where_each_person_was(pages: Pages, new_shop: Shop) -> None:
     first, second, third, _ = filled(new_shop)
-    with the_store(new_shop) as store:
+    with new_shop.backend.store() as store:
         project = store.projects.get(new_shop.project_id)
         assert project is not None
         store.saved_views.create(project, name="Everything", query="", period=None, person_id=None)
@@ -312,7 +298,7 @@ def test_a_call_becomes_a_test_case_with_the_answer_it_should_have_given(
     page.get_by_label("A new dataset").fill("regressions")
     page.get_by_role("button", name="Put into the dataset").click()
     expect(page.get_by_role("link", name="regressions")).to_be_visible()
-    with the_store(new_shop) as store:
+    with new_shop.backend.store() as store:
         project = store.projects.get(new_shop.project_id)
         assert project is not None
         (holding,) = store.reviews.holding(project, record.record_id)

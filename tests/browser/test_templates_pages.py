@@ -13,8 +13,6 @@ from playwright.sync_api import Page, expect
 from freeplay_like.core.template_files import from_text
 from freeplay_like.core.templates import TemplateMessage
 from freeplay_like.core.wire import JsonObject
-from freeplay_like.server.store.engines.sqlite import DATABASE_NAME, SqliteDatabase
-from freeplay_like.server.store.store import Store
 from support.browser import Pages
 from support.records import NASTY
 from support.shop import Shop
@@ -342,12 +340,9 @@ def test_a_protected_environment_wants_an_administrator_and_a_reason(
 
 def sign_in_reviewer(pages: Pages, shop: Shop) -> Page:
     """A page where a reviewer is signed in."""
-    store = Store(SqliteDatabase(shop.backend.data_dir / DATABASE_NAME))
-    try:
+    with shop.backend.store() as store:
         person = store.people.create(f"Rita {time.monotonic_ns()}", "reviewer")
         token = store.people.create_sign_in_link(person.id)
-    finally:
-        store.close()
     page = pages.open()
     page.goto(f"{shop.backend.url}/sign-in?token={token}")
     return page

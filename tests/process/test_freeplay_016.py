@@ -20,6 +20,8 @@ from support.backend import BackendProcess
 from support.environments import Environment
 from support.scripted_http import Asked, Reply, scripted_server
 
+pytestmark = pytest.mark.over("sqlite", "servers")
+
 TIMEOUT_S = 30
 
 CLIENT = """
@@ -66,8 +68,9 @@ class Old:
 
 @pytest.fixture
 def old(freeplay_016: Environment, backend: BackendProcess, simulator: Simulator) -> Old:
-    made = backend.init("--project", f"old {uuid.uuid4()}")
-    return Old(freeplay_016, backend, made["project_id"], made["api_key"], simulator)
+    with backend.store() as store:
+        project = store.projects.create(f"old {uuid.uuid4()}")
+        return Old(freeplay_016, backend, project.id, store.keys.create(project), simulator)
 
 
 def test_completions_whole_and_streamed_leave_records(old: Old) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import uuid
 
+import pytest
+
 from support.backend import BackendProcess
 from support.environments import Environment
 from support.freeplay_061 import ask, run
+
+pytestmark = pytest.mark.over("sqlite", "servers")
 
 IMPORTS = """
 from freeplay.resources.test_cases import DatasetTestCase

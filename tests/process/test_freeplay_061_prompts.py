@@ -12,8 +12,10 @@ from typing import cast
 import pytest
 import requests
 
-from support.backend import CLI, START_S, BackendProcess
+from support.backend import CLI, START_S, BackendProcess, Deployment
 from support.environments import Environment
+
+pytestmark = pytest.mark.over("sqlite", "servers")
 
 CLIENT = """
 from freeplay import Freeplay
@@ -35,8 +37,8 @@ SCHEMA = {"type": "object", "properties": {"answer": {"type": "string"}}}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackendProcess]:
-    with BackendProcess(tmp_path_factory.mktemp("freeplay") / "data") as process:
+def server(tmp_path_factory: pytest.TempPathFactory, deployment: Deployment) -> Iterator[BackendProcess]:
+    with deployment.running(tmp_path_factory.mktemp("freeplay") / "data") as process:
         yield process
 
 

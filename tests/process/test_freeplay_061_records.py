@@ -13,6 +13,8 @@ from support.backend import BackendProcess
 from support.environments import Environment
 from support.freeplay_061 import ANSWERED, SOME, TIMEOUT_S, ask, deep, record, run, said_of
 
+pytestmark = pytest.mark.over("sqlite", "servers")
+
 
 def test_a_call_is_recorded_with_everything_that_the_client_can_say(
     freeplay_061: Environment, backend: BackendProcess

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import uuid
 
+import pytest
+
 from support.backend import BackendProcess
 from support.environments import Environment
 from support.freeplay_061 import ANSWERED, ask, run
+
+pytestmark = pytest.mark.over("sqlite", "servers")
 
 
 def test_traces_of_every_kind_are_recorded_updated_and_read_back(

@@ -13,7 +13,9 @@ import requests
 
 from freeplay_like.server.api import OPERATIONS
 from freeplay_like.server.api.operations import Operation
-from support.backend import BackendProcess
+from support.backend import BackendProcess, Deployment
+
+pytestmark = pytest.mark.over("sqlite", "postgres")
 
 TIMEOUT_S = 30
 DEEP = 100_000
@@ -69,8 +71,8 @@ QUERIES = {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackendProcess]:
-    with BackendProcess(tmp_path_factory.mktemp("hostile") / "data", project="hostile") as process:
+def server(tmp_path_factory: pytest.TempPathFactory, deployment: Deployment) -> Iterator[BackendProcess]:
+    with deployment.running(tmp_path_factory.mktemp("hostile") / "data", project="hostile") as process:
         yield process
 
 

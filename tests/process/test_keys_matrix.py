@@ -13,12 +13,11 @@ import attrs
 import pytest
 import requests
 
-from freeplay_like.cli.data_folder import open_store
 from freeplay_like.cli.keys import SCOPES
 from freeplay_like.server.api import OPERATIONS
 from freeplay_like.server.store.accounts.keys import ALL_SCOPES, parse_key
 from freeplay_like.server.store.views import Scope
-from support.backend import CLI, BackendProcess
+from support.backend import CLI, BackendProcess, Deployment
 from support.waiting import until
 
 INTAKE = ("POST", "/api/v2/projects/{project_id}/records:batch", "ingest")
@@ -50,9 +49,8 @@ class Door:
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with BackendProcess(tmp_path_factory.mktemp("door") / "data") as backend:
-        store = open_store(backend.data_dir)
+def door(tmp_path_factory: pytest.TempPathFactory, deployment: Deployment) -> Iterator[Door]:
+    with deployment.running(tmp_path_factory.mktemp("door") / "data") as backend, backend.store() as store:
         project = store.projects.get(backend.project_id)
         assert project is not None
         revoked = store.keys.create(project)
@@ -66,7 +64,6 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
             wrong=good[:20] + ("a" if good[20] != "a" else "b") + good[21:],
             without={scope: store.keys.create(project, ALL_SCOPES - {scope}) for scope in ALL_SCOPES},
         )
-        store.close()
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ADDRESSES, ids=[f"{a[0]} {a[1]}" for a in ADDRESSES])

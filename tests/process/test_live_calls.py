@@ -18,6 +18,7 @@ from freeplay_like.core.wire import to_wire
 from freeplay_like.local.simulator import Simulator
 from freeplay_like.recording.recorder import JournalRecorder
 from support.backend import BackendProcess
+from support.events import events
 from support.plain_records import a_record
 from support.sink import KEY, Sink, make_record, make_start
 from support.waiting import until
@@ -35,25 +36,6 @@ print(stream.text)
 """
 SLOWLY = "sim:chunks=40,delay_ms=100"
 FOR_EVER = "sim:chunks=100000,delay_ms=50"
-
-
-@attrs.frozen
-class Event:
-    id: str
-    name: str
-    data: str
-
-
-def events(answer: requests.Response) -> Iterator[Event]:
-    said: dict[str, list[str]] = {}
-    for line in answer.iter_lines(chunk_size=1, decode_unicode=True):
-        field, _, value = line.partition(":")
-        if line:
-            said.setdefault(field, []).append(value.removeprefix(" "))
-            continue
-        if "event" in said:
-            yield Event("".join(said.get("id", ())), "".join(said["event"]), "\n".join(said.get("data", ())))
-        said = {}
 
 
 @pytest.fixture

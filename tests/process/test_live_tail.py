@@ -12,19 +12,9 @@ import requests
 
 from freeplay_like.server.pages.calls.tail import MOST_TAILS
 from support.backend import BackendProcess
+from support.events import events
 from support.records import RecordMaker, post_records
 from support.waiting import until
-
-
-@attrs.frozen
-class Event:
-    id: str
-    name: str
-    data: str
-
-    @property
-    def rows(self) -> list[str]:
-        return re.findall(r'class="row-link" href="[^"]*/calls/([0-9a-f-]{36})"', self.data)
 
 
 @pytest.fixture
@@ -43,19 +33,6 @@ def open_tail(backend: BackendProcess, person: requests.Session, last_id: str = 
     return person.get(address(backend), params=query, headers=headers, stream=True, timeout=30)
 
 
-def events(answer: requests.Response) -> Iterator[Event]:
-    said: dict[str, list[str]] = {}
-    for line in answer.iter_lines(chunk_size=1, decode_unicode=True):
-        field, _, value = line.partition(": ")
-        if line:
-            said.setdefault(field, []).append(value)
-        elif "data" in said or "data:" in said:
-            yield Event("".join(said.get("id", ())), "".join(said.get("event", ())), "\n".join(said.get("data", ())))
-            said = {}
-        else:
-            said = {}
-
-
 def test_begins_after_the_record_that_the_page_knew(own_backend: BackendProcess, person: requests.Session) -> None:
     records = RecordMaker(project_id=own_backend.project_id).make(3)
     post_records(own_backend.api_base, own_backend.api_key, records)
@@ -64,6 +41,16 @@ def test_begins_after_the_record_that_the_page_knew(own_backend: BackendProcess,
         event = next(events(answer))
     assert event.rows == [records[2].record_id, records[1].record_id]
     assert event.id == "3"
+
+
+def test_a_later_record_that_the_page_knew_is_left_out(own_backend: BackendProcess, person: requests.Session) -> None:
+    records = RecordMaker(project_id=own_backend.project_id).make(3)
+    post_records(own_backend.api_base, own_backend.api_key, records)
+    with open_tail(own_backend, person, after="0", shown="1,3") as answer:
+        event = next(events(answer))
+    assert (event.id, event.rows) == ("3", [records[1].record_id])
+    with open_tail(own_backend, person, after="0", shown="1,x") as answer:
+        assert answer.status_code == 400
 
 
 def test_a_reader_that_comes_back_is_told_nothing_twice(own_backend: BackendProcess, person: requests.Session) -> None:

@@ -15,8 +15,10 @@ from freeplay_like.core.chunks import Usage
 from freeplay_like.core.wire import to_wire
 from freeplay_like.server.api import OPERATIONS
 from freeplay_like.server.bare import BARE
-from support.backend import BackendProcess
+from support.backend import BackendProcess, Deployment
 from support.plain_records import a_record
+
+pytestmark = pytest.mark.over("sqlite", "postgres")
 
 TIMEOUT_S = 30
 EXAMPLES = 12
@@ -32,9 +34,9 @@ ADDRESSES = [(one.method, re.sub(r"\{(\w+):path\}", r"{\1}", one.path), one.name
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackendProcess]:
+def server(tmp_path_factory: pytest.TempPathFactory, deployment: Deployment) -> Iterator[BackendProcess]:
     """A server of this file's own: all of its operations are tried, those that delete too."""
-    with BackendProcess(tmp_path_factory.mktemp("openapi") / "data", project="described") as process:
+    with deployment.running(tmp_path_factory.mktemp("openapi") / "data", project="described") as process:
         yield process
 
 

@@ -18,6 +18,8 @@ from support.backend import BackendProcess
 from support.environments import Environment, environment
 from support.waiting import until
 
+pytestmark = pytest.mark.over("sqlite", "postgres")
+
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "fixtures" / "otlp"
 PROTOBUF = "application/x-protobuf"

@@ -7,30 +7,27 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from freeplay_like.server.store.engines.sqlite import DATABASE_NAME, SqliteDatabase
-from freeplay_like.server.store.store import Store
-from support.backend import BackendProcess
+from support.backend import BackendProcess, Deployment
+
+pytestmark = pytest.mark.over("sqlite", "servers")
 
 TIMEOUT_S = 30
 UNKNOWN = "0" * 36
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackendProcess]:
-    with BackendProcess(tmp_path_factory.mktemp("prompts") / "data", project="prompts") as process:
+def server(tmp_path_factory: pytest.TempPathFactory, deployment: Deployment) -> Iterator[BackendProcess]:
+    with deployment.running(tmp_path_factory.mktemp("prompts") / "data", project="prompts") as process:
         yield process
 
 
 @pytest.fixture(scope="module")
 def weak_key(server: BackendProcess) -> str:
     """A key that may do everything but move protected environments."""
-    store = Store(SqliteDatabase(server.data_dir / DATABASE_NAME))
-    try:
+    with server.store() as store:
         project = store.projects.get(server.project_id)
         assert project is not None
         return store.keys.create(project, frozenset({"ingest", "read", "prompts", "admin"}))
-    finally:
-        store.close()
 
 
 def call(

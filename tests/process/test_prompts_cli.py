@@ -17,7 +17,7 @@ from freeplay_like.core.template_files import from_text, to_text
 from freeplay_like.core.templates import HistorySlot, MediaSlot, PromptTemplate, TemplateMessage
 from freeplay_like.errors import BackendError
 from freeplay_like.prompts.project import PromptProject
-from support.backend import CLI, START_S, BackendProcess
+from support.backend import CLI, START_S, BackendProcess, Deployment
 
 RICH = PromptTemplate(
     name="support/rich",
@@ -43,8 +43,8 @@ RICH = PromptTemplate(
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackendProcess]:
-    with BackendProcess(tmp_path_factory.mktemp("prompts") / "data") as process:
+def server(tmp_path_factory: pytest.TempPathFactory, deployment: Deployment) -> Iterator[BackendProcess]:
+    with deployment.running(tmp_path_factory.mktemp("prompts") / "data") as process:
         yield process
 
 
@@ -337,9 +337,9 @@ def test_a_file_that_cannot_be_read_holds_up_no_other(server: BackendProcess, tm
 
 
 def test_a_folder_of_another_project_is_refused(server: BackendProcess, two: tuple[Path, Path]) -> None:
-    command = [*CLI, "init", "--data", str(server.data_dir), "--project", "other", "--json"]
-    other = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=START_S).stdout)
-    done = prompts(server, "push", "--folder", two[0], key=other["api_key"], status=1)
+    with server.store() as store:
+        key = store.keys.create(store.projects.create("other"))
+    done = prompts(server, "push", "--folder", two[0], key=key, status=1)
     assert "go with project" in done.stderr
 
 

@@ -17,6 +17,8 @@ from freeplay_like.core.wire import to_wire
 from support.backend import BackendProcess
 from support.plain_records import a_record
 
+pytestmark = pytest.mark.over("sqlite", "servers")
+
 TIMEOUT_S = 30
 TEMPLATE = TemplateRef(name="search-and-statistics", version="2", environment="prod")
 BEGAN_AT = datetime(2026, 10, 1, 12, tzinfo=UTC)

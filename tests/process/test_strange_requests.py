@@ -17,6 +17,8 @@ from support.backend import BackendProcess
 from support.freeplay_061 import SOME
 from support.plain_records import a_record
 
+pytestmark = pytest.mark.over("sqlite", "servers")
+
 TIMEOUT_S = 30
 
 COMPLETION_FIELDS = (

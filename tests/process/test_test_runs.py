@@ -12,6 +12,8 @@ from freeplay_like.core.wire import to_wire
 from support.backend import BackendProcess
 from support.plain_records import a_record
 
+pytestmark = pytest.mark.over("sqlite", "servers")
+
 TIMEOUT_S = 30
 
 CASES = [

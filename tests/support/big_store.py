@@ -6,12 +6,10 @@ As a script: `python -m support.big_store FOLDER COUNT` makes the project `gener
 from __future__ import annotations
 
 import os
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -19,13 +17,17 @@ from typing import Final
 
 import attrs
 import pytest
+import sqlalchemy as sa
 
 from freeplay_like.core.records import Record
 from freeplay_like.core.wire import to_wire
+from freeplay_like.server.store.derived import following
+from freeplay_like.server.store.engines.database import Database
 from freeplay_like.server.store.engines.sqlite import DATABASE_NAME, SqliteDatabase
+from freeplay_like.server.store.records.tables import record
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import Batch, Incoming
-from support.backend import BackendProcess
+from support.backend import BackendProcess, Deployment
 from support.varied import VariedRecords
 
 COUNT: Final = 200_000
@@ -37,13 +39,13 @@ DERIVED_WITHIN: Final = 1_000
 """Of so many records at the end nothing may be derived yet: readers look at them directly."""
 
 
-def fill(folder: Path, project_id: str, count: int) -> None:
+def fill(database: Database, project_id: str, count: int) -> None:
     """Bring a store to `count` records through its own way of saving, and wait for what is derived from them."""
-    store = Store(SqliteDatabase(folder / DATABASE_NAME))
+    store = Store(database)
     try:
         project = store.projects.get(project_id)
         if project is None:
-            raise SystemExit(f"there is no project {project_id!r} in {folder}")
+            raise SystemExit(f"there is no project {project_id!r} in {database.name}")
         have = store.calls.newest_seq(project_id)
         began = told = time.monotonic()
         records = VariedRecords(project_id, seed=have + 1).make(max(0, count - have))
@@ -58,7 +60,7 @@ def fill(folder: Path, project_id: str, count: int) -> None:
                 print(f"{done:,} records, {(done - have) / (told - began):,.0f} a second", file=sys.stderr)
         while store.pending_bytes:
             time.sleep(0.05)
-        _wait_until_derived(folder)
+        _wait_until_derived(database)
     finally:
         store.close()
 
@@ -69,18 +71,21 @@ def _batch(project_key: int, records: Iterator[Record]) -> Batch | None:
     return Batch(project_key=project_key, records=incoming, received_at=datetime.now(UTC)) if incoming else None
 
 
-def _wait_until_derived(folder: Path) -> None:
+def _wait_until_derived(database: Database) -> None:
     began = time.monotonic()
-    with closing(sqlite3.connect(f"file:{folder / DATABASE_NAME}?mode=ro", uri=True)) as database:
+    engine = database.open(is_writer=False)
+    try:
         while True:
-            (newest,) = database.execute("SELECT max(seq) FROM record").fetchone()
-            cursors = dict(database.execute("SELECT name, value FROM store_state WHERE name LIKE '%_seq'"))
-            behind = {name: (newest or 0) - value for name, value in cursors.items()}
-            if behind["indexed_seq"] == 0 and behind["derived_seq"] < DERIVED_WITHIN:
+            with engine.begin() as connection:
+                newest = connection.scalar(sa.select(sa.func.max(record.c.seq))) or 0
+                derived, indexed = following.derived_seq(connection), following.indexed_seq(connection)
+            if indexed >= newest and derived + DERIVED_WITHIN > newest:
                 print(f"followed after {time.monotonic() - began:.0f} s", file=sys.stderr)
                 return
-            print(f"{behind} records behind", file=sys.stderr)
+            print(f"behind: {newest - derived:,} to derive from, {newest - indexed:,} to index", file=sys.stderr)
             time.sleep(5)
+    finally:
+        engine.dispose()
 
 
 @attrs.frozen
@@ -105,7 +110,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Begin early, and with little priority: the fixture then waits for less."""
     if session.config.option.collectonly:
         return
-    if any("big_backend" in getattr(item, "fixturenames", ()) for item in session.items):
+    if any(_needs_it(item) for item in session.items):
         factory: pytest.TempPathFactory = session.config._tmp_path_factory  # type: ignore[attr-defined]
         folder = factory.mktemp("big") / "data"
         with (folder.parent / "filling.log").open("wb") as log:
@@ -113,6 +118,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
             process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": path})
         session.config.stash[_KEY] = BigStore(folder, process)
+
+
+def _needs_it(item: pytest.Item) -> bool:
+    names = getattr(item, "fixturenames", ())
+    return "big_backend" in names and item.callspec.params["deployment"] == "sqlite"  # type: ignore[attr-defined]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -124,8 +134,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="session")
-def big_backend(request: pytest.FixtureRequest) -> Iterator[BackendProcess]:
-    """A server over `COUNT` records in the project `generated`; tests may look, and use projects of their own."""
+def big_backend(request: pytest.FixtureRequest, deployment: Deployment) -> Iterator[BackendProcess]:
+    """A server over `COUNT` records in the project `generated`; tests may look, and use projects of their own.
+
+    Over PostgreSQL it is the `backend`: what many records cost there is seen in benchmarks.
+    """
+    if deployment.kind != "sqlite":
+        yield request.getfixturevalue("backend")
+        return
     with BackendProcess(request.config.stash[_KEY].wait(), project=PROJECT) as process:
         yield process
 
@@ -137,7 +153,7 @@ def main() -> None:
     store = Store(SqliteDatabase(folder / DATABASE_NAME))
     project_id = store.projects.create(PROJECT).id
     store.close()
-    fill(folder, project_id, count)
+    fill(SqliteDatabase(folder / DATABASE_NAME), project_id, count)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ class Proxy:
         self._flows.set()
         self._is_cut = False
         self._trap: _Trap | None = None
+        self._hang_at: tuple[bytes, threading.Event] | None = None
         self._thread = threading.Thread(target=self._accept, name=f"proxy {self.port}", daemon=True)
         self._thread.start()
 
@@ -52,17 +53,24 @@ class Proxy:
         """A black hole: connections stay, new ones open, and not a byte passes."""
         self._flows.clear()
 
+    def hang_at(self, marker: bytes) -> threading.Event:
+        """Hang from the next request on that holds `marker` in one piece, which does not pass; the event tells when."""
+        hangs = threading.Event()
+        self._hang_at = marker, hangs
+        return hangs
+
     def restore(self) -> None:
         """Pass everything again, first of all what was held back."""
         self._is_cut = False
         self._flows.set()
 
-    def lose_answer_to(self, marker: bytes) -> threading.Event:
+    def lose_answer_to(self, marker: bytes, *, after: bytes = b"") -> threading.Event:
         """Pass the next request that holds `marker` in one piece, and cut its connection in place of an answer to it.
 
-        Once; the event tells when. `COMMIT` on the way to PostgreSQL: the work is done, and nobody was told.
+        Once, on a connection on which `after` went before; the event tells when. `COMMIT` on the way to PostgreSQL:
+        the work is done, and nobody was told.
         """
-        self._trap = _Trap(marker)
+        self._trap = _Trap(marker, after)
         return self._trap.is_sprung
 
     def _accept(self) -> None:
@@ -84,16 +92,26 @@ class Proxy:
                 self._links.add(link)
                 link.start()
 
-    def take_trap(self, request: bytes) -> _Trap | None:
+    def take_trap(self, link: _Link, request: bytes) -> _Trap | None:
         """The trap that this request springs; no other can spring it then."""
         with self._lock:
-            if self._trap is None or self._trap.marker not in request:
+            trap = self._trap
+            if trap is None:
                 return None
-            trap, self._trap = self._trap, None
+            if trap.after in request:
+                trap.links.add(link)
+            if link not in trap.links or trap.marker not in request:
+                return None
+            self._trap = None
             return trap
 
-    def wait_for_flow(self) -> None:
-        """Return when bytes may pass."""
+    def wait_for_flow(self, chunk: bytes) -> None:
+        """Return when these bytes may pass."""
+        with self._lock:
+            if self._hang_at is not None and self._hang_at[0] in chunk:
+                self._flows.clear()
+                self._hang_at[1].set()
+                self._hang_at = None
         self._flows.wait()
 
     def forget(self, link: _Link) -> None:
@@ -103,10 +121,12 @@ class Proxy:
 
 
 class _Trap:
-    """What to lose the answer to."""
+    """What to lose the answer to, and the connections on which it may be."""
 
-    def __init__(self, marker: bytes) -> None:
+    def __init__(self, marker: bytes, after: bytes) -> None:
         self.marker = marker
+        self.after = after
+        self.links: set[_Link] = set()
         self.is_sprung = threading.Event()
 
 
@@ -135,7 +155,7 @@ class _Link:
     def _requests(self) -> None:
         while chunk := self._received(self._near):
             if self._trap is None:
-                self._trap = self._proxy.take_trap(chunk)  # before it passes: its answer must not be quicker
+                self._trap = self._proxy.take_trap(self, chunk)  # before it passes: its answer must not be quicker
             if not self._passed(self._far, chunk):
                 break
         self.close()
@@ -159,7 +179,7 @@ class _Link:
             chunk = source.recv(_CHUNK)
         except OSError:
             return b""
-        self._proxy.wait_for_flow()
+        self._proxy.wait_for_flow(chunk)
         return chunk
 
     def _passed(self, target: socket.socket, chunk: bytes) -> bool:

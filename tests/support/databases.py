@@ -31,6 +31,14 @@ def made_postgres(postgres: Cluster) -> Cluster:
     return postgres
 
 
+@pytest.fixture(scope="session")
+def made_standby(made_postgres: Cluster) -> Iterator[Cluster]:
+    """A standby of that cluster, to read from."""
+    standby = made_postgres.standby("reader")
+    yield standby
+    standby.close()
+
+
 @pytest.fixture(params=ENGINES)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """An empty database, of each kind in turn."""
@@ -53,6 +61,14 @@ def skip_to(store: Store, seq: int) -> None:
     with engine.begin() as connection:
         connection.execute(sa.text(skip), {"last": seq - 1})
     engine.dispose()
+
+
+def hold(*stores: Store) -> None:
+    """Let nothing be derived but by the test."""
+    for store in stores:
+        store._writer._background = lambda connection: "done"
+        if store._indexer is not None:
+            store._indexer.close()
 
 
 def count_rows(store: Store, table: str) -> int:

@@ -54,6 +54,10 @@ StopMode = Literal["smart", "fast", "immediate"]
 Row = tuple[Any, ...]
 
 
+class MayNotMount(Exception):
+    """A cluster on a small disk was asked for, and this user can make none."""
+
+
 class NoPostgres(Exception):
     """No server binaries were found."""
 
@@ -124,10 +128,14 @@ class _Home:
         self._keeper.communicate()
         assert self._keeper.returncode == 0, f"{self.path} could not be removed"
 
-    def make_data(self, name: str) -> Path:
-        """An empty data folder."""
+    def make_data(self, name: str, disk_mib: int | None) -> Path:
+        """An empty data folder, on a disk of its own where that is to be small."""
         data = self.path / name
         data.mkdir(mode=0o700)
+        if disk_mib is not None:
+            command = ["mount", "-t", "tmpfs", "-o", f"size={disk_mib}m,mode=0700", "none", str(data)]
+            if subprocess.run(command, check=False, capture_output=True).returncode:
+                raise MayNotMount("a small disk needs the right to mount a tmpfs")
         if self.user is not None:
             entry = pwd.getpwnam(self.user)
             os.chown(data, entry.pw_uid, entry.pw_gid)
@@ -149,31 +157,55 @@ class _Home:
                 start_new_session=True,
             )
 
+    def run_script(self, script: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> str:
+        """What a shell script prints, as the user who runs the server, who may not be able to read its file."""
+        done = subprocess.run(
+            ["sh", "-c", script.read_text(), script.name, *arguments],
+            cwd=self.path,
+            env={"PATH": f"{self.binaries}{os.pathsep}{os.environ['PATH']}", "PGUSER": "app", **environment},
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            user=self.user,
+            group=None if self.user is None else pwd.getpwnam(self.user).pw_gid,
+            extra_groups=None if self.user is None else [],
+        )
+        assert done.returncode == 0, f"{script.name} failed: {done.stderr}"
+        return done.stdout
+
 
 class Cluster:
     """A PostgreSQL server: `with Cluster() as cluster` starts it, and ends it with all its standbys.
 
     Without `fsync` it is quick, and may be broken after a kill: failure tests want `fsync=True`. `settings` are those
-    of `postgresql.conf`, and go before ours.
+    of `postgresql.conf`, and go before ours. `disk_mib`: its data lies on a disk of this size.
+
+    Raises:
+        NoPostgres: there are no programs to run.
+        MayNotMount: there can be no small disk.
     """
 
-    def __init__(self, *, fsync: bool = False, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, *, fsync: bool = False, settings: Mapping[str, str] | None = None, disk_mib: int | None = None
+    ) -> None:
         self._home = _Home()
         self._is_standby = False
         try:
-            self._set_up("primary", {**_SETTINGS, **({} if fsync else _CARELESS), **(settings or {})})
+            self._set_up("primary", {**_SETTINGS, **({} if fsync else _CARELESS), **(settings or {})}, disk_mib)
             self._initialise()
         except BaseException:
             self._home.close()
             raise
 
-    def _set_up(self, name: str, settings: Mapping[str, str]) -> None:
+    def _set_up(self, name: str, settings: Mapping[str, str], disk_mib: int | None = None) -> None:
         self.name = name
         self.port = _free_port()
-        self.data = self._home.make_data(name)
+        self.data = self._home.make_data(name, disk_mib)
         self._settings = settings
         self._log = self._home.path / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._standbys: list[Cluster] = []
 
     def __enter__(self) -> Cluster:
         try:
@@ -188,6 +220,8 @@ class Cluster:
 
     def close(self) -> None:
         """Kill it with the standbys made of it, and remove their folder. For a standby: kill it alone."""
+        for copy in self._standbys:
+            copy.close()
         self.kill()
         if not self._is_standby:
             self._home.close()
@@ -256,6 +290,7 @@ class Cluster:
         copy = Cluster.__new__(Cluster)
         copy._home, copy._is_standby = self._home, True
         copy._set_up(name, self._settings)
+        self._standbys.append(copy)
         source = f"host=127.0.0.1 port={self.port} user=app application_name={name}"
         options = ["-R", "-X", "stream", "-C", "-S", name, "--checkpoint=fast", "--no-sync"]
         copy._run("pg_basebackup", "-d", source, "-D", str(copy.data), *options)
@@ -264,6 +299,22 @@ class Cluster:
         if synchronous:
             self.make_synchronous([name])
         return copy
+
+    def empty(self, name: str, settings: Mapping[str, str]) -> Cluster:
+        """A further server that is not part of this one's cluster: `start` it once there is something in its `data`."""
+        other = Cluster.__new__(Cluster)
+        other._home, other._is_standby = self._home, True
+        other._set_up(name, {**_SETTINGS, **settings})
+        self._standbys.append(other)
+        return other
+
+    def make_folder(self, name: str) -> Path:
+        """A folder that goes with the cluster, of the user who runs the server."""
+        return self._home.make_data(name, None)
+
+    def run_script(self, script: Path, *arguments: str) -> str:
+        """What a shell script prints to the user who runs the server, who has its programs and may connect to it."""
+        return self._home.run_script(script, arguments, {"PGHOST": "127.0.0.1", "PGPORT": str(self.port)})
 
     def make_synchronous(self, names: Iterable[str]) -> None:
         """Let every commit wait for one of these standbys, and for nothing where there are none."""

@@ -9,8 +9,6 @@ import requests
 from playwright.sync_api import Page
 
 from freeplay_like.core.records import Record
-from freeplay_like.server.store.engines.sqlite import DATABASE_NAME, SqliteDatabase
-from freeplay_like.server.store.store import Store
 from support.backend import BackendProcess
 from support.records import RecordMaker, post_records
 
@@ -27,13 +25,9 @@ class Shop:
     special: dict[str, Record] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        # Beside the server, as `init` does, but not in a process of its own, which takes seconds.
-        store = Store(SqliteDatabase(self.backend.data_dir / DATABASE_NAME))
-        try:
+        with self.backend.store() as store:
             project = store.projects.find(self.name) or store.projects.create(self.name)
             self.project_id, self.api_key = project.id, store.keys.create(project)
-        finally:
-            store.close()
 
     @property
     def calls(self) -> str:
@@ -61,7 +55,7 @@ class Shop:
 
 @functools.cache
 def _cookies(backend: BackendProcess) -> tuple[tuple[str, str], ...]:
-    """What a browser has that is signed in: one for all tests, as a link takes a process to make."""
+    """What a browser has that is signed in, one for all tests."""
     with requests.Session() as session:
         session.get(backend.sign_in_url(), timeout=20).raise_for_status()
         return tuple(session.cookies.items())

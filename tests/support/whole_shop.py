@@ -13,8 +13,6 @@ from freeplay_like import Freeplay, OpenAIChat
 from freeplay_like.core.reviews import Review, Verdict
 from freeplay_like.core.wire import JsonObject, JsonValue
 from freeplay_like.local.llama import LlamaServer
-from freeplay_like.server.store.engines.sqlite import DATABASE_NAME, SqliteDatabase
-from freeplay_like.server.store.store import Store
 from support.backend import BackendProcess
 from support.records import special_records
 from support.shop import Shop
@@ -89,8 +87,7 @@ def _run(shop: Shop, fp: Freeplay, name: str, environment: str) -> str:
 
 def _review(shop: Shop) -> None:
     """A saved view, and what two people say of some of its calls."""
-    store = Store(SqliteDatabase(shop.backend.data_dir / DATABASE_NAME))
-    try:
+    with shop.backend.store() as store:
         project = store.projects.get(shop.project_id)
         assert project is not None
         store.saved_views.create(project, name="complete", query="outcome:complete", period=None, person_id=None)
@@ -107,8 +104,6 @@ def _review(shop: Shop) -> None:
                     note="Too long." if record is shop.records[0] else "",
                 )
                 store.reviews.say(project, review)
-    finally:
-        store.close()
 
 
 @pytest.fixture(scope="session")

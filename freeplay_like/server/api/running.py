@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Final
 
 import attrs
 import msgspec
 
 from freeplay_like.core.records import Record
-from freeplay_like.core.wire import to_wire
 from freeplay_like.server.api.operations import PROJECT, Ask, operation
 from freeplay_like.server.checks import check_record
+from freeplay_like.server.store.live import Growth
 from freeplay_like.server.store.views import Refused
 
 CALLS_LIMIT: Final = 100
@@ -56,13 +57,22 @@ def tell_running(ask: Ask[RunningCalls]) -> RunningAnswer:
     for call in ask.body.calls:
         if call.record is not None:
             _check(call, call.record, ask)
-    unknown = []
-    for call in ask.body.calls:
-        if call.record is not None:
-            live.begin(key, call.record, size=len(to_wire(call.record)))
-        if not live.grow(key, call.record_id, call.text, at=call.at):
-            unknown.append(call.record_id)
+    unknown: list[str] = []
+    for told in _rounds(ask.body.calls):
+        growths = {(key, call.record_id): Growth(record=call.record, at=call.at, text=call.text) for call in told}
+        unknown += [record_id for _, record_id in live.tell(growths)]
     return RunningAnswer(unknown=unknown)
+
+
+def _rounds(calls: Sequence[RunningCall]) -> Iterator[Sequence[RunningCall]]:
+    """What is told, in its order, so that no call is told of twice in a round."""
+    told: dict[str, RunningCall] = {}
+    for call in calls:
+        if call.record_id in told:
+            yield tuple(told.values())
+            told = {}
+        told[call.record_id] = call
+    yield tuple(told.values())
 
 
 def _check(call: RunningCall, record: Record, ask: Ask[RunningCalls]) -> None:

@@ -110,10 +110,20 @@ def calls_address(
 
 
 def tail_address(
-    project_id: str, which: Filter, period: str | None, after_seq: int, *, is_running: bool = False
+    project_id: str,
+    which: Filter,
+    period: str | None,
+    after_seq: int,
+    *,
+    shown: Sequence[int] = (),
+    is_running: bool = False,
 ) -> str:
-    """The live tail of a list, from a record on. `is_running`: its page shows calls that run."""
-    place = ("after", str(after_seq)), ("running", "1" if is_running else None)
+    """The live tail of a list, from a record on.
+
+    `shown` are later records that its page shows already, `is_running`: it shows calls that run.
+    """
+    later = ",".join(map(str, shown)) or None
+    place = ("after", str(after_seq)), ("shown", later), ("running", "1" if is_running else None)
     return _with(f"{project_address(project_id)}/tail", ("q", write(which)), ("period", period), *place)
 
 

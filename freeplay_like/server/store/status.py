@@ -9,15 +9,17 @@ import attrs
 import sqlalchemy as sa
 
 from freeplay_like.server.store.access import Part
-from freeplay_like.server.store.engines.database import Sizes, database_of
+from freeplay_like.server.store.derived.following import derived_seq, indexed_seq
+from freeplay_like.server.store.engines.database import ClusterFigures, Sizes, database_of
+from freeplay_like.server.store.reading import PoolFigures
 from freeplay_like.server.store.records.tables import record, sender
-from freeplay_like.server.store.tables import from_micros, store_state, to_micros
+from freeplay_like.server.store.tables import from_micros, to_micros
 from freeplay_like.server.store.views import Project
 
 SENDER_AGE: Final = timedelta(hours=1)
 """How long ago a sender may have been heard of to be counted."""
-CURSORS: Final = ("derived_seq", "indexed_seq")
-"""The numbers up to which something follows the records, as `store_state` names them."""
+CURSORS: Final = {"derived_seq": derived_seq, "indexed_seq": indexed_seq}
+"""The numbers up to which something follows the records."""
 
 
 @attrs.frozen(kw_only=True)
@@ -69,12 +71,9 @@ class SenderState:
 def status(connection: sa.Connection, now: datetime) -> StoreStatus:
     """How the store is."""
     newest = connection.scalar(sa.select(sa.func.max(record.c.seq))) or 0
-    rows = connection.execute(
-        sa.select(store_state.c.name, store_state.c.value).where(store_state.c.name.in_(CURSORS))
-    ).all()
     return StoreStatus(
         newest_seq=newest,
-        lags=tuple(_lag(connection, name, value, newest, now) for name, value in sorted(rows)),
+        lags=tuple(_lag(connection, name, cursor(connection), newest, now) for name, cursor in CURSORS.items()),
         senders=_senders(connection, now),
         files=database_of(connection).sizes(connection),
     )
@@ -133,8 +132,42 @@ def oldest_call(connection: sa.Connection, of: Project) -> datetime | None:
     return None if oldest is None else from_micros(oldest)
 
 
+@attrs.frozen(kw_only=True)
+class StandbyStatus:
+    """The standby from which lists are read where `is_used`. `lag_s` is infinite where it does not answer."""
+
+    name: str
+    is_used: bool
+    lag_s: float
+    pool: PoolFigures
+
+
+def cluster(connection: sa.Connection) -> ClusterFigures | None:
+    """How the database is that several servers share."""
+    return database_of(connection).cluster(connection)
+
+
 class Status(Part):
     """Tells how the store is."""
+
+    @property
+    def pool(self) -> PoolFigures:
+        """How busy the connections are on which questions are answered."""
+        return self._access.reader.figures
+
+    @property
+    def standby(self) -> StandbyStatus | None:
+        """The standby from which lists are read; None where there is none."""
+        standby = self._access.standby
+        if standby is None:
+            return None
+        return StandbyStatus(
+            name=standby.reader.name, is_used=standby.is_near, lag_s=standby.lag_s, pool=standby.reader.figures
+        )
+
+    def cluster(self) -> ClusterFigures | None:
+        """How the database is; None where one server has it to itself."""
+        return self._access.ask(cluster)
 
     def now(self) -> StoreStatus:
         """How the store is at this moment."""

@@ -23,16 +23,19 @@ from freeplay_like.server.store.accounts.providers import Providers
 from freeplay_like.server.store.accounts.saved_views import SavedViews
 from freeplay_like.server.store.derived import following
 from freeplay_like.server.store.derived.finding import Search
+from freeplay_like.server.store.derived.indexing import Indexer
 from freeplay_like.server.store.derived.sessions import Sessions
 from freeplay_like.server.store.derived.statistics import Statistics
 from freeplay_like.server.store.disk import Disk
 from freeplay_like.server.store.engines.database import Database
+from freeplay_like.server.store.engines.standby import Standby
 from freeplay_like.server.store.figures import Figures, Times
 from freeplay_like.server.store.pricing.priced import Prices
 from freeplay_like.server.store.pricing.prices import Pricer
 from freeplay_like.server.store.prompts.environments import Environments
 from freeplay_like.server.store.prompts.figures import PromptFigures
 from freeplay_like.server.store.prompts.templates import Prompts
+from freeplay_like.server.store.reading import Reader
 from freeplay_like.server.store.records import saving
 from freeplay_like.server.store.records.calls import Calls
 from freeplay_like.server.store.records.completions import Completions
@@ -43,6 +46,7 @@ from freeplay_like.server.store.records.session_metadata import SessionMetadata
 from freeplay_like.server.store.records.spans import Spans
 from freeplay_like.server.store.records.traces import Traces
 from freeplay_like.server.store.removal.deletion import Deletion
+from freeplay_like.server.store.removal.retention import Retention
 from freeplay_like.server.store.sizes import Sizes
 from freeplay_like.server.store.status import Status
 from freeplay_like.server.store.tables import store_state, to_micros
@@ -54,16 +58,24 @@ from freeplay_like.server.store.trials.test_runs import TestRuns
 from freeplay_like.server.store.trials.test_suites import TestSuites
 from freeplay_like.server.store.trials.trials import Trials
 from freeplay_like.server.store.views import Batch, StoreResult, StoreUnavailable
-from freeplay_like.server.store.writer import Settled, Writer
+from freeplay_like.server.store.writer import LOOK_EVERY_S, Settled, Writer
 
 
 class Store:
     """Everything that is kept. Methods, also those of the parts, block: async code calls them in a thread."""
 
-    def __init__(self, database: Database, *, clock: Clock | None = None, min_free_bytes: int | None = 0) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Clock | None = None,
+        min_free_bytes: int | None = 0,
+        standby: Database | None = None,
+    ) -> None:
         """Open the database, made or brought up to date where needed.
 
-        `min_free_bytes`: how much of the disk must stay free, see `Disk`.
+        `min_free_bytes`: how much of the disk must stay free, see `Disk`. `standby`: a copy that follows it, from which
+        lists are read while it is near enough, see `Access`.
 
         Raises:
             DatabaseTooNew: a newer release wrote it.
@@ -73,15 +85,26 @@ class Store:
         self.figures = Figures()
         self._clock = clock or SystemClock()
         writing = database.open(is_writer=True)
-        schema.upgrade(writing)
-        self._reading = database.open(is_writer=False)
+        try:
+            schema.upgrade(writing)
+        except BaseException:
+            writing.dispose()
+            raise
+        reader = Reader(database.open(is_writer=False), database.name)
+        self._reading = reader.engine
+        self._standby = None
+        if standby is not None:
+            self._standby = Standby(reader, Reader(standby.open(is_writer=False), standby.name))
         self._pricer = Pricer()
         self._save = partial(saving.save_batches, pricer=self._pricer)
-        self._writer = Writer(writing, self._save, following.follow)
+        look_every_s = LOOK_EVERY_S if database.is_shared else None
+        self._writer = Writer(writing, self._save, following.follow, look_every_s=look_every_s)
+        self._indexer = Indexer(database, self._writer) if database.is_shared else None
         self._saving: dict[Batch, Future[StoreResult]] = {}
         self._tell: Callable[[Sequence[Settled]], None] = lambda settled: None
         self._writer.on_settled = self._settled
-        access = Access(database, self._reading, self._writer, self._clock, self.disk)
+        access = Access(database, reader, self._writer, self._clock, self.disk, self._standby)
+        self._access = access
         self.projects = Projects(access)
         self.keys = ApiKeys(access)
         self.people = People(access)
@@ -108,6 +131,7 @@ class Store:
         self.providers = Providers(access)
         self.prices = Prices(access, self._pricer)
         self.deletion = Deletion(access)
+        self.retention = Retention(access)
         self.spans = Spans(access, self._save)
         self.status = Status(access)
         self.sizes = Sizes(access)
@@ -117,7 +141,11 @@ class Store:
     def close(self) -> None:
         """Write what was taken, and let go of the file. Safe to call twice."""
         self._pricer.close()
+        if self._indexer is not None:
+            self._indexer.close()
         self._writer.close()
+        if self._standby is not None:
+            self._standby.close()
         self._reading.dispose()
 
     def submit(self, batch: Batch) -> None:
@@ -143,11 +171,21 @@ class Store:
         self._saving[batch] = stored
         try:
             self.submit(batch)
-            return stored.result()
+            result = stored.result()
+            self._access.expect_all()
+            return result
         finally:
             self._saving.pop(batch, None)
 
+    def wake(self) -> None:
+        """Have what follows the commits looked at soon: another server has stored something. Never waits."""
+        self._writer.wake()
+        if self._indexer is not None:
+            self._indexer.wake()
+
     def _settled(self, settled: Sequence[Settled]) -> None:
+        if self._indexer is not None:
+            self._indexer.wake()
         self.figures.count(settled)
         if any(isinstance(result, StoreUnavailable) for _, result in settled):
             self.disk.look()  # it may be the disk: then the next ones are refused before they are queued
@@ -174,7 +212,11 @@ class Store:
         def touch(connection: sa.Connection) -> None:
             connection.execute(sa.update(store_state).where(store_state.c.name == "checked_at").values(value=now))
 
-        self._writer.enqueue(touch).result(timeout_s)
+        touched = self._writer.enqueue(touch, is_alone=False)
+        try:
+            touched.result(timeout_s)
+        finally:
+            touched.cancel()
 
     def now(self) -> datetime:
         """The time by the store's clock."""
@@ -188,7 +230,7 @@ class Store:
     @property
     def writer_failures(self) -> int:
         """How many transactions of the writer have failed since."""
-        return self._writer.failures
+        return self._writer.failures + (0 if self._indexer is None else self._indexer.failures)
 
     @property
     def commit_times(self) -> Times:

@@ -6,6 +6,7 @@ next. Nobody is answered before the commit that holds their records has returned
 
 from __future__ import annotations
 
+import functools
 import logging
 import queue
 import threading
@@ -17,6 +18,7 @@ from typing import Final, Literal, TypeAlias, TypeVar
 import attrs
 import sqlalchemy as sa
 
+from freeplay_like.server.store.engines import failures
 from freeplay_like.server.store.engines.database import database_of
 from freeplay_like.server.store.figures import Times
 from freeplay_like.server.store.views import Batch, StoreBusy, StoreResult, StoreUnavailable
@@ -39,6 +41,14 @@ BACKGROUND_SHARE: Final = 0.1
 """The part of its time that the thread gives to background work while more batches come than one at a time."""
 SPARE_SHARE: Final = 0.5
 """The same while they come one at a time."""
+WAIT_S: Final = 10.0
+"""How long a change waits for its turn, before whoever asked for it is told to come again."""
+LATER_S: Final = 0.2
+"""When to ask again for background work that another server is at."""
+LOOK_EVERY_S: Final = 1.0
+"""How often to look for what a server left behind that is gone, where there are several."""
+TRIES: Final = 4
+"""How often a transaction is tried that other servers get in the way of."""
 
 Settled: TypeAlias = tuple[Batch, StoreResult | StoreUnavailable]
 SaveBatches: TypeAlias = Callable[[sa.Connection, Sequence[Batch]], Sequence[StoreResult]]
@@ -57,11 +67,15 @@ class Writer:
     """Owns the only connection that writes.
 
     `save` stores a group of batches, `background` does a slice of work that can wait and says whether more is left, to
-    be done now or when another server has ended its own.
+    be done now or when another server has ended its own. Both, and all jobs, may be begun again: a transaction that
+    other servers got in the way of is tried again, and so is one whose connection was lost before its end.
     `on_settled` is called in the writer's thread, once a group, after its commit.
     """
 
-    def __init__(self, engine: sa.Engine, save: SaveBatches, background: Background) -> None:
+    def __init__(
+        self, engine: sa.Engine, save: SaveBatches, background: Background, *, look_every_s: float | None = None
+    ) -> None:
+        """`look_every_s`: how long to rest at most before looking for background work that others left behind."""
         self._engine = engine
         self._save = save
         self._background = background
@@ -69,10 +83,12 @@ class Writer:
         self.commits = 0
         self.failures = 0
         self.commit_times = Times()
-        self._queue: queue.SimpleQueue[Batch | _Job] = queue.SimpleQueue()
+        self._look_every_s = look_every_s
+        self._queue: queue.SimpleQueue[Batch | _Job | None] = queue.SimpleQueue()  # None: see `wake`
         self._lock = threading.Lock()
         self._pending_bytes = 0
         self._is_closed = False
+        self._is_woken = False
         self._is_done = False
         self._is_failing = False
         self._is_crowded = False
@@ -104,23 +120,33 @@ class Writer:
         """Do `job` in a transaction of its own, and wait for its commit.
 
         Raises:
+            StoreBusy: its turn did not come in time; nothing was done.
             StoreUnavailable: it could not be committed. Whatever `job` raises comes out as it is.
         """
-        return self.enqueue(job).result()
+        future = self.enqueue(job)
+        try:
+            return future.result(WAIT_S)
+        except TimeoutError as exc:
+            if future.cancel():
+                raise StoreBusy("too much waits to be written; try again later") from exc
+            return future.result()  # it has begun, and its own waiting for others is bounded
 
-    def enqueue(self, job: Callable[[sa.Connection], T]) -> Future[T]:
-        """Like `run`, without waiting."""
+    def enqueue(self, job: Callable[[sa.Connection], T], *, is_alone: bool = True) -> Future[T]:
+        """Like `run`, without waiting. `is_alone` False: it goes beside what other servers change."""
         future: Future[T] = Future()
 
+        def locked(connection: sa.Connection) -> T:
+            if is_alone:
+                database_of(connection).lock(connection)
+            return job(connection)
+
         def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return  # whoever waited has gone
             try:
-                with self._engine.begin() as connection:
-                    database_of(connection).lock(connection)
-                    result = job(connection)
-            except sa.exc.OperationalError as exc:
-                future.set_exception(self._unavailable(exc))
+                result = self._transact(locked)
             except BaseException as exc:  # noqa: BLE001  whoever waits gets it
-                future.set_exception(exc)
+                future.set_exception(self._unavailable(exc) or exc)
             else:
                 self._is_failing = False
                 future.set_result(result)
@@ -128,6 +154,13 @@ class Writer:
         with self._lock:
             self._put(_Job(run))
         return future
+
+    def wake(self) -> None:
+        """Have the background work looked at soon: there may be some that this writer does not know of. Never waits."""
+        with self._lock:
+            if not (self._is_woken or self._is_closed):
+                self._is_woken = True
+                self._put(None)
 
     def close(self) -> None:
         """Write what was queued before, then end the thread. Safe to call twice."""
@@ -141,7 +174,7 @@ class Writer:
     def _finish(self) -> None:
         self._is_done = True
 
-    def _put(self, item: Batch | _Job) -> None:
+    def _put(self, item: Batch | _Job | None) -> None:
         if self._is_closed:
             raise StoreUnavailable("the store is closed")
         self._queue.put(item)
@@ -151,18 +184,21 @@ class Writer:
         pause_s = IDLE_S
         while not self._is_done:
             try:
-                item = held or self._queue.get(timeout=pause_s if self._has_background else None)
+                item = held or self._queue.get(timeout=pause_s if self._has_background else self._look_every_s)
             except queue.Empty:
-                is_urgent = self._do_background() == "more"
-                pause_s = 0.0 if is_urgent else IDLE_S  # still idle: what is left is done at once
+                progress = self._do_background()  # still idle: what is left is done at once
+                pause_s = 0.0 if progress == "more" else LATER_S if progress == "later" else IDLE_S
                 continue
             held, pause_s = None, IDLE_S
-            if isinstance(item, _Job):
-                item.run()
-                self._has_background = True  # it may have stored records
-            else:
+            if isinstance(item, Batch):
                 group, held = self._gather(item)
                 self._settle(group)
+                continue
+            if item is None:
+                self._is_woken = False
+            else:
+                item.run()
+            self._has_background = True  # it may have stored records
 
     def _gather(self, first: Batch) -> tuple[list[Batch], _Job | None]:
         """The batches that are stored together, and the job that stood behind them, if one did."""
@@ -175,11 +211,13 @@ class Writer:
                 item = self._queue.get_nowait()
             except queue.Empty:
                 break
-            if isinstance(item, _Job):
-                job = item
-            else:
+            if isinstance(item, Batch):
                 group.append(item)
                 size += item.count
+            elif item is None:
+                self._is_woken = False  # what is stored now asks for it anyway
+            else:
+                job = item
         self._is_crowded = len(group) >= CROWD
         self._is_alone = len(group) == 1
         return group, job
@@ -200,14 +238,28 @@ class Writer:
             self.failures += 1
             logger.exception("those who wait for %d stored batches could not be told", len(settled))
 
+    def _transact(self, work: Callable[[sa.Connection], T]) -> T:
+        """Do work in a transaction, again where that is sure not to do it twice."""
+        tries_left = TRIES
+        while True:
+            is_ending = False
+            tries_left -= 1
+            try:
+                with self._engine.begin() as connection:
+                    result = work(connection)
+                    is_ending = True
+                return result
+            except sa.exc.DBAPIError as exc:
+                if is_ending or not tries_left or not failures.is_by_chance(exc):
+                    raise
+
     def _commit(self, group: Sequence[Batch]) -> Sequence[StoreResult | StoreUnavailable]:
         began = time.monotonic()
         try:
-            with self._engine.begin() as connection:
-                results = self._save(connection, group)
-        except sa.exc.OperationalError as exc:
-            return [self._unavailable(exc)] * len(group)
-        except Exception:
+            results = self._transact(lambda connection: self._save(connection, group))
+        except Exception as exc:
+            if unavailable := self._unavailable(exc):
+                return [unavailable] * len(group)
             self.failures += 1
             logger.exception("a group of %d batches cannot be stored together; trying each part alone", len(group))
             return [self._one_by_one(batch) for batch in group]
@@ -221,11 +273,10 @@ class Writer:
         result = StoreResult()
         for part in _parts(batch):
             try:
-                with self._engine.begin() as connection:
-                    (one,) = self._save(connection, [part])
-            except sa.exc.OperationalError as exc:
-                return self._unavailable(exc)
+                (one,) = self._transact(functools.partial(self._save_alone, part=part))
             except Exception as exc:
+                if unavailable := self._unavailable(exc):
+                    return unavailable
                 logger.exception("%s cannot be stored", _name(part))
                 reason = f"cannot be stored: {exc}"
                 one = StoreResult(
@@ -236,27 +287,35 @@ class Writer:
             result += one
         return result
 
+    def _save_alone(self, connection: sa.Connection, part: Batch) -> Sequence[StoreResult]:
+        return self._save(connection, [part])
+
     def _do_background(self) -> Progress:
         began = time.monotonic()
         progress: Progress = "done"  # after a failure the next commit asks for it again: no loop of failures
         try:
-            with self._engine.begin() as connection:
-                progress = self._background(connection)
-        except Exception:
-            self.failures += 1
-            logger.exception("background work of the store failed")
+            progress = self._transact(self._background)
+            self._is_failing = False
+        except Exception as exc:
+            if self._unavailable(exc) is None:
+                self.failures += 1
+                logger.exception("background work of the store failed")
         self._has_background = progress != "done"
         ended = time.monotonic()
         share = SPARE_SHARE if self._is_alone else BACKGROUND_SHARE
         self._background_due_at = ended + (ended - began) * (1 / share - 1)
         return progress
 
-    def _unavailable(self, exc: sa.exc.OperationalError) -> StoreUnavailable:
+    def _unavailable(self, exc: BaseException) -> StoreUnavailable | None:
+        """What a failure becomes where it is the database that cannot; None where it is what was to be written."""
+        if not (isinstance(exc, sa.exc.DBAPIError) and failures.is_passing(exc)):
+            return None
         self.failures += 1
+        reason = failures.reason_of(exc)
         if not self._is_failing:  # a full disk fails every commit: say so once, until one succeeds
             self._is_failing = True
-            logger.error("the store cannot write: %s", exc.orig)
-        unavailable = StoreUnavailable(f"the store cannot write: {exc.orig}")
+            logger.error("the store cannot write: %s", reason)
+        unavailable = StoreUnavailable(f"the store cannot write: {reason}")
         unavailable.__cause__ = exc
         return unavailable
 

@@ -12,6 +12,7 @@ from freeplay_like.server import keeper
 from freeplay_like.server.keeper import Keeper
 from freeplay_like.server.store.derived.filters import EVERYTHING
 from freeplay_like.server.store.engines.database import Database
+from freeplay_like.server.store.engines.postgres import PostgresDatabase
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import Batch, Incoming
 from support.databases import over_sqlite
@@ -93,3 +94,13 @@ def test_what_was_deleted_is_wiped_when_its_time_has_come(store: Store, monkeypa
     folder = store.database.folder
     assert folder is not None
     assert all(b"geheimnis-4711" not in path.read_bytes() for path in folder.iterdir())
+
+
+def test_one_server_at_a_time_keeps_house(pg_database: str) -> None:
+    one, other = PostgresDatabase(pg_database), PostgresDatabase(pg_database)
+    with one.keeping_house() as is_ones:
+        with other.keeping_house() as is_others:
+            assert (is_ones, is_others) == (True, False)
+        assert is_ones
+    with other.keeping_house() as is_others:
+        assert is_others

@@ -12,7 +12,6 @@ from freeplay_like.core.rates import counts_of
 from freeplay_like.core.records import Amendment, Record
 from freeplay_like.core.templates import HistorySlot, Syntax, TemplateMessage
 from freeplay_like.core.wire import JsonValue, to_wire
-from freeplay_like.server.live_calls import LiveCall
 from freeplay_like.server.pages.call.conversation import (
     Answer,
     Limits,
@@ -32,6 +31,7 @@ from freeplay_like.server.pages.call.view import TABS, Tab, View
 from freeplay_like.server.pages.formats import indented
 from freeplay_like.server.pages.review.verdict import ReviewView
 from freeplay_like.server.pages.templates.placeholders import Piece, pieces_of
+from freeplay_like.server.store.live import LiveCall
 from freeplay_like.server.store.pricing.priced import Derivation
 from freeplay_like.server.store.records.conversations import Place
 from freeplay_like.server.store.records.reviews import Holding

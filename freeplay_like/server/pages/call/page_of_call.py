@@ -35,7 +35,7 @@ def build_call(state: State, request: Request) -> CallContext | LiveContext:
     project = project_of(state, request)
     record_id, view = request.path_params["record_id"], view_of(request)
     # In this order: a call that ends in between is stored before it is no longer running.
-    live = state.live.get(project.key, record_id)
+    live = state.live.get((project.key, record_id))
     call = state.store.calls.get(project.id, record_id)
     if call is None and live is not None:
         return LiveContext(project=project, live=live, view=view)

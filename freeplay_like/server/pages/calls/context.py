@@ -106,9 +106,10 @@ class _Narrowed:
 class CallsContext(_Narrowed):
     """A page of the list of calls.
 
-    `marks` are by record id. `figures` is None where they come later, on their own. `seen_seq` is the newest record
-    that the page knows of: the live tail goes on from there. `is_first_page` is False where the page was reached by a
-    cursor; such a page does not move. `peek` is the call that is open beside the list.
+    `marks` are by record id. `figures` is None where they come later, on their own. `seen_seq` is the record
+    from which the live tail goes on: none can appear any more before it, unless on an older page. `is_first_page` is
+    False where the page was reached by a cursor; such a page does not move. `peek` is the call that is open beside the
+    list.
     """
 
     page: CallPage
@@ -158,7 +159,10 @@ class CallsContext(_Narrowed):
     @property
     def tail_address(self) -> str:
         """Where new rows come from."""
-        return tail_address(self.project.id, self.filter, self.period, self.seen_seq, is_running=bool(self.running))
+        shown = [row.seq for row in self.rows if row.seq > self.seen_seq]
+        return tail_address(
+            self.project.id, self.filter, self.period, self.seen_seq, shown=shown, is_running=bool(self.running)
+        )
 
 
 @attrs.frozen(kw_only=True)

@@ -139,7 +139,8 @@ def build_calls(state: State, request: Request) -> CallsContext:
 
 def _build(state: State, request: Request, asked: Asked) -> CallsContext:
     project = project_of(state, request)
-    # Read before the rows: a record that comes in between is then seen twice, never missed.
+    # Read before the rows: what comes in between is told by the live tail, and never missed.
+    listed_seq = state.store.calls.listed_seq()
     newest_seq = state.store.calls.newest_seq(project.id)
     which = asked.which(state.store.now())
     page = _page(state, request, project, which)
@@ -153,8 +154,8 @@ def _build(state: State, request: Request, asked: Asked) -> CallsContext:
         marks=marks_of(state, project, page.rows),
         views=state.store.saved_views.all(project),
         figures=figures_of(state, project, parse(asked.query), which) if is_told and newest_seq else None,
-        running=tuple(call.record.record_id for call in state.live.of(project.key)) if is_first_page else (),
-        seen_seq=max(newest_seq, page.rows[0].seq if page.rows else 0),
+        running=state.live.ids(project.key) if is_first_page else (),
+        seen_seq=max(min(listed_seq, newest_seq), page.rows[-1].seq - 1 if page.older else 0),
         is_first_page=is_first_page,
         peek=request.query_params.get("peek") or None,
         datasets=state.store.datasets.page(project, "prompt", 0, DATASETS_OFFERED),

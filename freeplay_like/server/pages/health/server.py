@@ -11,10 +11,12 @@ from typing import Final, Literal
 
 import attrs
 
-from freeplay_like.server.live_calls import LiveCall
 from freeplay_like.server.pages.formats import MISSING, count
 from freeplay_like.server.pages.health.words import lasting, share, size
 from freeplay_like.server.state import State
+from freeplay_like.server.store.engines.database import ClusterFigures
+from freeplay_like.server.store.engines.standby import MAX_LAG_S
+from freeplay_like.server.store.live import LiveCall
 from freeplay_like.server.store.sizes import Growth
 from freeplay_like.server.store.status import SENDER_AGE, SenderState, StoreStatus
 from freeplay_like.server.store.store import Store
@@ -26,6 +28,7 @@ Level = Literal["good", "watch", "bad", "plain"]
 _WORDS: Final[dict[Level, str]] = {"good": "good", "watch": "watch", "bad": "bad", "plain": ""}
 _MB: Final = 1_000_000
 _RUNNING_SHOWN: Final = 5
+_TABLES_SHOWN: Final = 3
 
 
 @attrs.frozen(kw_only=True)
@@ -116,14 +119,16 @@ class ServerView:
 def read(state: State, project: Project) -> ServerView:
     """Measure everything. Blocks: it asks the database."""
     store = state.store
-    now, status, growth = store.now(), store.status.now(), store.sizes.growth()
+    now, status, growth, cluster = store.now(), store.status.now(), store.sizes.growth(), store.status.cluster()
     running = state.live.of(project.key)
     return ServerView(
         read_at=now,
         groups=(
             Group(title="Taking records", readings=tuple(_intake(store))),
             Group(title="Following them", readings=tuple(_following(status))),
-            Group(title="Database and disk", readings=tuple(_files(store, status, growth))),
+            Group(title="Database and disk", readings=tuple(_files(store, status, growth, cluster))),
+            Group(title="Reading", readings=tuple(_reading(store))),
+            *(() if cluster is None else (Group(title="Servers and standbys", readings=tuple(of_cluster(cluster))),)),
             Group(title="Work behind it", readings=tuple(_work(state))),
             Group(title="What is kept", readings=tuple(_kept(project, store.status.oldest_call(project.id), now))),
         ),
@@ -181,7 +186,74 @@ def _following(status: StoreStatus) -> Iterable[Reading]:
         )
 
 
-def _files(store: Store, status: StoreStatus, growth: Growth) -> Iterable[Reading]:
+def _reading(store: Store) -> Iterable[Reading]:
+    pool, standby = store.status.pool, store.status.standby
+    yield Reading(
+        name="Questions now",
+        value=f"{count(pool.used)} of {count(pool.size)}, {count(pool.waiting)} waiting",
+        level=rated(pool.waiting, 1, pool.size),
+        limits=f"watch where any waits, bad from {count(pool.size)} waiting",
+    )
+    yield Reading(
+        name="Questions turned away",
+        value=count(pool.turned_away),
+        level=rated(pool.turned_away, 1, float("inf")),
+        limits="since the server began; too many others were asked",
+    )
+    if standby is not None:
+        yield Reading(
+            name="Lists are read from",
+            value=f"the standby, {lasting(standby.lag_s)} behind" if standby.is_used else "the primary",
+            level="good" if standby.is_used else "watch",
+            limits=f"watch where the standby is over {MAX_LAG_S:g} s behind or away",
+        )
+
+
+def of_cluster(cluster: ClusterFigures) -> Iterable[Reading]:
+    """How the database is that several servers share."""
+    yield Reading(name="This server", value=cluster.server)
+    yield Reading(name="Servers connected", value=f"{count(len(cluster.servers))}: {', '.join(cluster.servers)}")
+    share_used = cluster.connections / cluster.max_connections
+    yield Reading(
+        name="Connections to the database",
+        value=f"{count(cluster.connections)} of {count(cluster.max_connections)}",
+        level=rated(share_used, 0.8, 0.95),
+        limits="watch from 80 %, bad from 95 %",
+    )
+    yield Reading(
+        name="Oldest transaction",
+        value=lasting(cluster.oldest_transaction_s),
+        level=rated(cluster.oldest_transaction_s, 60, 600),
+        limits="watch from 60 s, bad from 10 min",
+    )
+    yield Reading(
+        name="Partitions ahead",
+        value=count(cluster.partitions_ahead),
+        level=rated(-cluster.partitions_ahead, 0, 1),
+        limits="watch where there is none",
+    )
+    yield Reading(name="Records on their way", value=count(cluster.unsettled), limits="numbered, and not yet settled")
+    synchronous = sum(each.is_synchronous for each in cluster.standbys)
+    yield Reading(
+        name="A commit waits for",
+        value=f"one of {count(synchronous)} standbys" if cluster.is_synchronous else "this database alone",
+        level="bad" if cluster.is_synchronous and not synchronous else "good" if synchronous else "plain",
+        limits="bad where a standby is to be waited for and none is there",
+    )
+    for each in cluster.standbys:
+        lag_s, kind = each.lag_s or 0.0, "synchronous" if each.is_synchronous else "asynchronous"
+        behind = (
+            "not told to this role" if each.lag_bytes is None else f"{size(each.lag_bytes)}, {lasting(lag_s)} behind"
+        )
+        yield Reading(
+            name=f"Standby {each.name}",
+            value=f"{kind}, {behind}",
+            level="plain" if each.lag_bytes is None else rated(lag_s, 10, 60),
+            limits="watch from 10 s behind, bad from 60 s",
+        )
+
+
+def _files(store: Store, status: StoreStatus, growth: Growth, cluster: ClusterFigures | None) -> Iterable[Reading]:
     files, disk = status.files, store.disk
     empty = f", {size(files.free_bytes)} of it empty" if files.free_bytes else ""
     yield Reading(name="Database", value=f"{size(files.database_bytes)}{empty}")
@@ -191,12 +263,16 @@ def _files(store: Store, status: StoreStatus, growth: Growth) -> Iterable[Readin
         value="not known yet" if a_day is None else f"{size(a_day)} a day",
         limits="over the last 7 days; known from an hour on",
     )
-    yield Reading(
-        name="Write-ahead log",
-        value=size(files.log_bytes),
-        level=rated(files.log_bytes, 256 * _MB, 2_000 * _MB),
-        limits="watch from 256 MB, bad from 2 GB",
-    )
+    if cluster is None:
+        yield Reading(
+            name="Write-ahead log",
+            value=size(files.log_bytes),
+            level=rated(files.log_bytes, 256 * _MB, 2_000 * _MB),
+            limits="watch from 256 MB, bad from 2 GB",
+        )
+    else:
+        largest = list(cluster.tables.items())[:_TABLES_SHOWN]
+        yield Reading(name="Largest tables", value=", ".join(f"{name} {size(bytes_)}" for name, bytes_ in largest))
     room = disk.room
     if room is None:
         return

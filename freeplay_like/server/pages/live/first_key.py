@@ -19,7 +19,7 @@ SCOPES: Final[frozenset[Scope]] = frozenset({"ingest", "read", "prompts"})
 
 @attrs.frozen(kw_only=True)
 class FirstKeyContext:
-    """What leads to the first call, with a key in clear; `seen_seq` is the newest record from before."""
+    """What leads to the first call, with a key in clear; `seen_seq` is the last record from before."""
 
     project: Project
     base_url: str
@@ -40,7 +40,7 @@ def make_first_key(sent: Sent) -> Response:
         project=project,
         base_url=state.settings.url,
         api_key=state.store.keys.create(project, SCOPES, name=NAME),
-        seen_seq=state.store.calls.newest_seq(project.id),
+        seen_seq=state.store.calls.settled_seq(),
     )
     html = render("live/first_key.html", context, person=sent.person, warning=state.store.disk.problem)
     return HTMLResponse(html, headers={"Cache-Control": "no-store"})

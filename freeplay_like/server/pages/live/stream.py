@@ -20,6 +20,8 @@ from starlette.responses import Response, StreamingResponse
 from freeplay_like.server.auth import require_person
 from freeplay_like.server.pages.page import PageProblem, message_page, project_of
 from freeplay_like.server.state import State
+from freeplay_like.server.store.engines.database import RecordKey
+from freeplay_like.server.store.views import StoreUnavailable
 
 MOST_READERS: Final = 100
 """Connections that may be open at once; one more is asked to come back."""
@@ -50,27 +52,30 @@ class LiveText:
         except PageProblem as problem:
             headers = {"HX-Reswap": "none", "Retry-After": "5"}
             return message_page(problem.title, problem.message, status=problem.status, headers=headers)
-        events = self._events(project.key, request.path_params["record_id"], seen)
+        events = self._events((project.key, request.path_params["record_id"]), seen)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
-    async def _events(self, project_key: int, record_id: str, seen: int) -> AsyncIterator[str]:
+    async def _events(self, call: RecordKey, seen: int) -> AsyncIterator[str]:
         live = self._state.live
         self._open += 1
         try:
             yield ": here\n\n"
             while not self._state.news.is_closing:
-                call = live.get(project_key, record_id)
-                if call is None:
+                issue = live.issue
+                try:
+                    more = await run_in_threadpool(live.text, call, seen)
+                except StoreUnavailable:
+                    more = ""  # it may go on
+                if more is None:
                     yield "event: end\ndata:\n\n"
                     return
-                if len(call.text) > seen:
-                    more, seen = call.text[seen:], len(call.text)
+                if more:
+                    seen += len(more)
                     yield _event(more, seen)
                     await asyncio.sleep(PAUSE_S)
                     continue
-                # nothing awaits between the look and this: no change can be missed
-                await live.wait(HEARTBEAT_S)
+                await live.wait(HEARTBEAT_S, issue)
                 yield ": still here\n\n"
         finally:
             self._open -= 1

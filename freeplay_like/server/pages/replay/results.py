@@ -12,7 +12,6 @@ from freeplay_like.core.likeness import said_in
 from freeplay_like.core.records import Record
 from freeplay_like.core.wire import JsonObject
 from freeplay_like.server import planning
-from freeplay_like.server.live_calls import LiveCall
 from freeplay_like.server.pages import formats
 from freeplay_like.server.pages.addresses import replay_result_address
 from freeplay_like.server.pages.forms import Sent, then
@@ -20,6 +19,7 @@ from freeplay_like.server.pages.page import project_of
 from freeplay_like.server.pages.replay.many import offset_of
 from freeplay_like.server.pages.word_diff import Stretch, only, word_diff
 from freeplay_like.server.state import State
+from freeplay_like.server.store.live import LiveCall
 from freeplay_like.server.store.trials.replay_views import Replay, ReplayItem
 from freeplay_like.server.store.views import CallRow, Project
 
@@ -174,7 +174,7 @@ def pairs_of(state: State, project: Project, replay: Replay, offset: int = 0) ->
     pairs = []
     for item in items:
         # the running call before the record: one that ends in between is then seen in either
-        live = None if item.record_id is None or item.is_done else state.live.get(project.key, item.record_id)
+        live = None if item.record_id is None or item.is_done else state.live.get((project.key, item.record_id))
         if item.source_id is not None and item.source_id not in originals:
             originals[item.source_id] = store.completions.get(project.id, item.source_id)
         pairs.append(

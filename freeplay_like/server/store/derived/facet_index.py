@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from freeplay_like.core.bitmaps import BLOCK, Column, mask_of, pack, unpack, with_members
 from freeplay_like.server.store.derived.facets import NUMBERS, FacetName, Facts, facets_of, number_of
 from freeplay_like.server.store.derived.tables import facet, facet_block
+from freeplay_like.server.store.engines.database import is_row_of, many
 
 T = TypeVar("T")
 
@@ -142,17 +143,17 @@ def _place(key: int, block: int) -> int:
     return key * _BLOCKS + block
 
 
+_KEYS: Final = sa.select(facet.c.name, facet.c.value, facet.c.key).where(
+    facet.c.project_key == sa.bindparam("project_key"), is_row_of((facet.c.name, facet.c.value), "names")
+)
+_STORED: Final = sa.select(facet_block).where(is_row_of((facet_block.c.place,), "places"))
+
+
 def _keys(
     connection: sa.Connection, project_key: int, names: Sequence[FacetName], *, is_made: bool
 ) -> dict[FacetName, int]:
-    found: dict[FacetName, int] = {}
-    for some in chunks(names):
-        rows = connection.execute(
-            sa.select(facet.c.name, facet.c.value, facet.c.key).where(
-                facet.c.project_key == project_key, sa.tuple_(facet.c.name, facet.c.value).in_(some)
-            )
-        )
-        found.update({(name, value): key for name, value, key in rows})
+    rows = connection.execute(_KEYS, {"project_key": project_key, "names": many(names)})
+    found: dict[FacetName, int] = {(name, value): key for name, value, key in rows}
     missing = [name for name in names if name not in found] if is_made else []
     if missing:
         next_key = (connection.scalar(sa.select(sa.func.max(facet.c.key))) or 0) + 1
@@ -166,11 +167,8 @@ def _keys(
 
 
 def _stored(connection: sa.Connection, places: Sequence[int]) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
-    for some in chunks(sorted(places)):
-        rows = connection.execute(sa.select(facet_block).where(facet_block.c.place.in_(some)))
-        found.update({place: members for place, members in rows})
-    return found
+    rows = connection.execute(_STORED, {"places": many([[place] for place in sorted(places)])})
+    return {place: members for place, members in rows}
 
 
 def _write(connection: sa.Connection, packed: dict[int, bytes], stored: dict[int, bytes]) -> None:

@@ -92,10 +92,16 @@ COLUMNS: Final = tuple(record.c[name] for name in Facts._fields if name != "said
 
 def facet_value(text: str) -> str:
     """A value as it is kept: one that is too long keeps its beginning, and a digest that tells it from others."""
+    text = _without_nul(text)
     if len(text) <= VALUE_LIMIT:
         return text
     digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
     return f"{text[: VALUE_LIMIT - 17]}~{digest}"
+
+
+def _without_nul(text: str) -> str:
+    """A text as every database keeps it: PostgreSQL has none with the character NUL."""
+    return text.replace("\0", "\ufffd")
 
 
 def kept_metadata(metadata: JsonObject) -> str | None:
@@ -132,7 +138,8 @@ def metadata_of(facts: Facts) -> dict[str, tuple[str, ...]]:
     if facts.metadata is None:
         return {}
     kept = msgspec.json.decode(facts.metadata, type=dict[str, str | list[str]])
-    return {key: (value,) if isinstance(value, str) else tuple(dict.fromkeys(value)) for key, value in kept.items()}
+    listed = ((key, (value,) if isinstance(value, str) else value) for key, value in kept.items())
+    return {_without_nul(key): tuple(dict.fromkeys(map(_without_nul, values))) for key, values in listed}
 
 
 _CHOICES: Final[dict[str, Callable[[Facts], tuple[str | None, ...]]]] = {

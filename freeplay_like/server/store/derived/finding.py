@@ -87,11 +87,11 @@ class Search(Part):
 
     def calls(self, project_id: str, filter: Filter, offset: int, limit: int) -> Found:
         """The calls of a filter, whole, the newest first."""
-        return self._access.ask_of(
+        return self._access.ask_list_of(
             project_id, find_whole_calls, Found(calls=(), is_partial=False), filter, offset, limit
         )
 
     def traces(self, project_id: str, filter: Filter, offset: int, limit: int) -> FoundNames:
         """The traces that hold a call of a filter."""
         nothing = FoundNames(names=(), is_partial=False)
-        return self._access.ask_of(project_id, find_traces, nothing, filter, offset, limit)
+        return self._access.ask_list_of(project_id, find_traces, nothing, filter, offset, limit)

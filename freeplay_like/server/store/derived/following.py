@@ -1,7 +1,8 @@
 """What is derived behind the commits follows `record` in the order of `seq`.
 
-Two cursors in `store_state`: `derived_seq` (facets, sessions, rollups: cheap, and first) and `indexed_seq` (texts).
-Readers look at the records after a cursor themselves, so every answer is exact at once.
+Two cursors: `derived_seq` (facets, sessions, rollups: cheap, and first) and `indexed_seq` (texts). Readers look at the
+records after a cursor themselves, so every answer is exact at once. Where several servers share a database, whoever
+gets its lock derives the next slice, and texts are indexed by workers side by side (see `indexing`).
 
 Whoever changes or deletes records that are stored says so, in the same transaction:
 
@@ -39,58 +40,49 @@ DERIVE_RECORDS: Final = 800
 INDEX_RECORDS: Final = 100
 """How many texts are indexed in one transaction; the same, some 30 ms."""
 
-
-def cursor(connection: sa.Connection, name: str) -> int:
-    """The number up to which something is derived: `derived_seq` or `indexed_seq`."""
-    return connection.scalar(sa.select(store_state.c.value).where(store_state.c.name == name)) or 0
+_IS_DERIVED_SEQ: Final = store_state.c.name == "derived_seq"
+_DERIVED_SEQ: Final = sa.select(store_state.c.value).where(_IS_DERIVED_SEQ)
 
 
 def derived_seq(connection: sa.Connection) -> int:
     """The number of the last record of which facets, sessions and rollups know."""
-    return cursor(connection, "derived_seq")
+    return int(connection.execute(_DERIVED_SEQ).scalar_one())
 
 
 def indexed_seq(connection: sa.Connection) -> int:
-    """The number of the last record whose text is in the index."""
-    return cursor(connection, "indexed_seq")
-
-
-def _move(connection: sa.Connection, name: str, seq: int) -> None:
-    connection.execute(sa.update(store_state).where(store_state.c.name == name).values(value=seq))
+    """The number up to which every record's text is in the index."""
+    return database_of(connection).indexed_seq(connection)
 
 
 def follow(connection: sa.Connection) -> Progress:
     """Derive from the next records, in the writer's transaction, unless another server does it just now."""
-    if not database_of(connection).try_lock(connection):
+    database = database_of(connection)
+    if not database.try_lock(connection):
         return "later"
-    return "more" if derive_slice(connection) or index_slice(connection) else "done"
+    if derive_slice(connection):
+        return "more"
+    return "done" if database.is_shared else index_slice(connection)
 
 
 def derive_slice(connection: sa.Connection, *, least: int = DERIVE_FROM) -> bool:
     """Derive facets, sessions and rollups from the next records; False where too few wait to begin."""
-    where = _between(derived_seq(connection), database_of(connection).settled_seq(connection))
+    settled = database_of(connection).settled_seq(connection)
+    where = sa.and_(record.c.seq > derived_seq(connection), record.c.seq <= settled)
     seqs = connection.scalars(sa.select(record.c.seq).where(where).order_by(record.c.seq).limit(DERIVE_RECORDS)).all()
     if len(seqs) < least or not seqs:
         return False
     _derive(connection, facts_where(connection, sa.and_(where, record.c.seq <= seqs[-1])))
-    _move(connection, "derived_seq", seqs[-1])
+    connection.execute(sa.update(store_state).where(_IS_DERIVED_SEQ).values(value=seqs[-1]))
     return True
 
 
-def index_slice(connection: sa.Connection) -> bool:
-    """Put the next texts into the index; True where more are left."""
-    settled = database_of(connection).settled_seq(connection)
-    statement = sa.select(record.c.seq).where(_between(indexed_seq(connection), settled))
-    seqs = connection.scalars(statement.order_by(record.c.seq).limit(INDEX_RECORDS)).all()
-    if not seqs:
-        return False
+def index_slice(connection: sa.Connection) -> Progress:
+    """Put the next texts into the index."""
+    seqs = database_of(connection).take_texts(connection, INDEX_RECORDS)
+    if seqs is None:
+        return "later"
     search.index(connection, seqs)
-    _move(connection, "indexed_seq", seqs[-1])
-    return len(seqs) == INDEX_RECORDS
-
-
-def _between(after: int, settled: int) -> sa.ColumnElement[bool]:
-    return sa.and_(record.c.seq > after, record.c.seq <= settled)
+    return "more" if seqs else "done"
 
 
 def _derive(connection: sa.Connection, calls: Sequence[Facts]) -> None:
@@ -106,20 +98,22 @@ def _by_project(calls: Sequence[Facts]) -> Iterator[tuple[int, list[Facts]]]:
         yield project_key, list(theirs)
 
 
-def forget(connection: sa.Connection, seqs: Iterable[int]) -> None:
-    """Take back all that was derived of records. Call it while their rows are still as they were."""
+def forget(connection: sa.Connection, seqs: Iterable[int], *, is_text: bool = True) -> None:
+    """Take back all that was derived of records. Call it while their rows are still as they were.
+
+    `is_text` False: their words are left in the index, where nobody looks for them once their rows are gone.
+    """
     wanted = sorted(set(seqs))
     _forget_facts(connection, wanted)
-    indexed = indexed_seq(connection)
-    search.unindex(connection, [seq for seq in wanted if seq <= indexed])
+    if is_text:
+        search.unindex(connection, database_of(connection).indexed_among(connection, wanted))
 
 
 def refresh(connection: sa.Connection, seqs: Iterable[int]) -> None:
     """Derive again from records that were forgotten, changed, and are still there."""
     wanted = sorted(set(seqs))
     _derive(connection, _derived_facts(connection, wanted))
-    indexed = indexed_seq(connection)
-    search.index(connection, [seq for seq in wanted if seq <= indexed])
+    search.index(connection, database_of(connection).indexed_among(connection, wanted))
 
 
 @contextmanager

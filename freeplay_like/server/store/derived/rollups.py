@@ -16,9 +16,9 @@ import sqlalchemy as sa
 
 from freeplay_like.core.bitmaps import NUMBER_LIMIT
 from freeplay_like.core.histogram import Histogram
-from freeplay_like.server.store.derived.facet_index import chunks
 from freeplay_like.server.store.derived.facets import Facts, facet_value
 from freeplay_like.server.store.derived.tables import rollup
+from freeplay_like.server.store.engines.database import is_row_of, many
 
 Key = Literal["environment", "template", "version", "provider", "model", "outcome"]
 KEYS: Final[tuple[Key, ...]] = get_args(Key)
@@ -161,14 +161,12 @@ def change(connection: sa.Connection, project_key: int, calls: Iterable[Facts], 
             connection.execute(statement, rows)
 
 
+_STORED: Final = sa.select(rollup).where(rollup.c.project_key == sa.bindparam("project_key"), is_row_of(_CELL, "cells"))
+
+
 def _stored(connection: sa.Connection, project_key: int, cells: Sequence[Cell]) -> dict[Cell, Totals]:
-    found = {}
-    for some in chunks(cells):
-        rows = connection.execute(
-            sa.select(rollup).where(rollup.c.project_key == project_key, sa.tuple_(*_CELL).in_(some))
-        )
-        found.update({tuple(row._mapping[column.name] for column in _CELL): totals_of(row) for row in rows})
-    return found
+    rows = connection.execute(_STORED, {"project_key": project_key, "cells": many(cells)})
+    return {tuple(row._mapping[column.name] for column in _CELL): totals_of(row) for row in rows}
 
 
 @attrs.frozen(kw_only=True)

@@ -92,4 +92,4 @@ class Sessions(Part):
 
         Where looking takes too long, those that were found.
         """
-        return self._access.ask_of(project_id, list_sessions, (), filter, offset, limit)
+        return self._access.ask_list_of(project_id, list_sessions, (), filter, offset, limit)

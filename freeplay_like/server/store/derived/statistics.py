@@ -17,7 +17,7 @@ class Statistics(Part):
     def chart(self, project_id: str, ask: ChartAsk) -> Chart:
         """Calls over time."""
         nothing = Chart(span=ask.span, series=(), is_partial=False)
-        return self._access.ask_of(project_id, draw, nothing, ask)
+        return self._access.ask_list_of(project_id, draw, nothing, ask)
 
     def facets(
         self, project_id: str, filter: Filter, names: Sequence[str], limit: int = 30, open_limit: int = 0
@@ -27,13 +27,13 @@ class Statistics(Part):
         `open_limit`: so many of the open fields (metadata and scores) that most calls have are counted too.
         """
         nothing = Facets(calls=0, fields={name: () for name in names}, open_fields=(), is_partial=False)
-        return self._access.ask_of(project_id, count_facets, nothing, filter, names, limit, open_limit)
+        return self._access.ask_list_of(project_id, count_facets, nothing, filter, names, limit, open_limit)
 
     def timeline(self, project_id: str, filter: Filter) -> Timeline:
         """The calls of a filter over their time, in a few dozen bars."""
-        return self._access.ask_of(project_id, timeline, NOTHING, filter, self._access.clock.now())
+        return self._access.ask_list_of(project_id, timeline, NOTHING, filter, self._access.clock.now())
 
     def summary(self, project_id: str, filter: Filter) -> Summary:
         """How many calls a filter finds, and how their numbers are spread."""
         nothing = Summary(calls=0, errors=0, numbers={}, is_partial=False)
-        return self._access.ask_of(project_id, summarise, nothing, filter)
+        return self._access.ask_list_of(project_id, summarise, nothing, filter)

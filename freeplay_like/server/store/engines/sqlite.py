@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from typing import Final
@@ -20,7 +20,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from freeplay_like.server.store.derived.words import Piece
 from freeplay_like.server.store.engines import sqlite_files
-from freeplay_like.server.store.engines.database import OPTION, Change, RecordKey, Sizes
+from freeplay_like.server.store.engines.database import OPTION, Change, ClusterFigures, Line, RecordKey, Sizes, Spans
+from freeplay_like.server.store.live import SharedCalls
+from freeplay_like.server.store.records.tables import record
+from freeplay_like.server.store.tables import store_state
 
 DATABASE_NAME: Final = "freeplay_like.db"
 """The file in a data folder."""
@@ -40,6 +43,9 @@ _PRAGMAS: Final = (
 _BY_PLACE: Final = SQLiteDialect(paramstyle="qmark")
 _sequence: Final = sa.table("sqlite_sequence", sa.column("name"), sa.column("seq", sa.Integer))
 _LAST_SEQ: Final = sa.select(_sequence.c.seq).where(_sequence.c.name == "record")
+
+_IS_INDEXED_SEQ: Final = store_state.c.name == "indexed_seq"
+_INDEXED_SEQ: Final = sa.select(store_state.c.value).where(_IS_INDEXED_SEQ)
 
 _SHORTEST_PART: Final = 3
 """The fewest characters that SQLite's index of parts of words can look for; it is made of threes."""
@@ -69,6 +75,10 @@ class SqliteDatabase:
     @property
     def name(self) -> str:
         return str(self._path)
+
+    @property
+    def is_shared(self) -> bool:
+        return False
 
     @property
     def folder(self) -> Path | None:
@@ -105,6 +115,18 @@ class SqliteDatabase:
     def try_lock(self, connection: sa.Connection) -> bool:
         return True
 
+    def be_brief(self, connection: sa.Connection) -> None:
+        """Whoever writes waits for the whole transaction anyway."""
+
+    def oldest_server(self, connection: sa.Connection) -> int | None:
+        return None
+
+    def line(self, step: int) -> AbstractContextManager[Line] | None:
+        return None
+
+    def live_calls(self) -> SharedCalls | None:
+        return None
+
     def claim(self, connection: sa.Connection, keys: Sequence[RecordKey]) -> Mapping[RecordKey, int]:
         last = connection.scalar(_LAST_SEQ) or 0
         return {key: seq for seq, key in enumerate(keys, last + 1)}
@@ -118,8 +140,34 @@ class SqliteDatabase:
         if rows:
             connection.exec_driver_sql(_insert(table), list(rows))
 
+    def await_records(self, connection: sa.Connection, project_key: int, record_ids: Sequence[str]) -> None:
+        """Nobody else is storing any."""
+
     def forget_records(self, connection: sa.Connection, project_key: int, record_ids: Sequence[str]) -> None:
         """Nothing but the records themselves knows their ids."""
+
+    def adopt(self, connection: sa.Connection, numbers: Mapping[RecordKey, int]) -> None:
+        """Nothing is to be made ready."""
+
+    def resume_numbers(self, connection: sa.Connection, last_seq: int) -> None:
+        if connection.scalar(_LAST_SEQ) is None:
+            connection.execute(sa.insert(_sequence).values(name="record", seq=last_seq))
+        is_less = _sequence.c.name == "record", _sequence.c.seq < last_seq
+        connection.execute(sa.update(_sequence).where(*is_less).values(seq=last_seq))
+
+    def take_texts(self, connection: sa.Connection, limit: int) -> Sequence[int] | None:
+        is_next = record.c.seq > self.indexed_seq(connection)
+        seqs = connection.scalars(sa.select(record.c.seq).where(is_next).order_by(record.c.seq).limit(limit)).all()
+        if seqs:
+            connection.execute(sa.update(store_state).where(_IS_INDEXED_SEQ).values(value=seqs[-1]))
+        return seqs
+
+    def indexed_seq(self, connection: sa.Connection) -> int:
+        return int(connection.execute(_INDEXED_SEQ).scalar_one())
+
+    def indexed_among(self, connection: sa.Connection, seqs: Sequence[int]) -> Sequence[int]:
+        indexed = self.indexed_seq(connection)
+        return [seq for seq in seqs if seq <= indexed]
 
     def index_words(self, connection: sa.Connection, texts: Sequence[tuple[int, set[str]]]) -> None:
         if not texts:
@@ -185,6 +233,16 @@ class SqliteDatabase:
         statement = _NEWEST_WITH_WORDS if is_newest_first else _OLDEST_WITH_WORDS
         asked = {"words": " AND ".join(groups), "lowest": span.start, "highest": span.stop - 1, "limit": limit}
         return list(connection.scalars(statement, asked))
+
+    def keeping_house(self) -> AbstractContextManager[bool]:
+        return nullcontext(enter_result=True)
+
+    def cluster(self, connection: sa.Connection) -> ClusterFigures | None:
+        return None
+
+    @property
+    def spans(self) -> Spans | None:
+        return None
 
     def sizes(self, connection: sa.Connection) -> Sizes:
         return sqlite_files.file_sizes(connection, self._path)

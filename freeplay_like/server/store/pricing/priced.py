@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Final
 
@@ -98,6 +98,16 @@ class Prices(Part):
     def __init__(self, access: Access, pricer: Pricer) -> None:
         super().__init__(access)
         self._pricer = pricer
+        self.tell_others: Callable[[], None] = lambda: None
+        """Called where a team has changed its prices here."""
+
+    def hear(self) -> None:
+        """A team has changed its prices, here or at another server: calls that come from now on have the new ones."""
+        self._pricer.forget()
+
+    def _changed(self) -> None:
+        self.hear()
+        self.tell_others()
 
     def all(self, of: Project) -> tuple[TeamPrice, ...]:
         """The prices that a team set, by provider and model, the newest of each first."""
@@ -122,7 +132,7 @@ class Prices(Part):
         _require_listed(draft, self._access.clock.now().date())
         now = self._access.clock.now()
         made = self._access.change(lambda connection: team_prices.add_team_price(connection, of, draft, now))
-        self._pricer.forget()
+        self._changed()
         return made
 
     def replace(self, of: Project, price_id: str, draft: TeamPriceDraft) -> TeamPrice:
@@ -137,7 +147,7 @@ class Prices(Part):
         set_anew = self._access.change(
             lambda connection: team_prices.replace_team_price(connection, of, price_id, draft, now)
         )
-        self._pricer.forget()
+        self._changed()
         return set_anew
 
     def delete(self, of: Project, price_id: str) -> None:
@@ -147,7 +157,7 @@ class Prices(Part):
             NotFound: there is none of that id.
         """
         self._access.change(lambda connection: team_prices.delete_team_price(connection, of, price_id))
-        self._pricer.forget()
+        self._changed()
 
     def derivation(self, project_id: str, record_id: str) -> Derivation | None:
         """How the cost of a call came about; None where it has none, or there is no such call."""

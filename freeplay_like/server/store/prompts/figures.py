@@ -215,8 +215,8 @@ class PromptFigures(Part):
 
     def by_template(self, project: Project) -> FiguresByTemplate:
         """The calls of every template that calls name."""
-        return self._access.ask(figures_by_template, project, self._access.clock.now())
+        return self._access.ask_list(figures_by_template, project, self._access.clock.now())
 
     def by_version(self, project: Project, name: str, labels: Collection[str]) -> FiguresByVersion:
         """All calls of some versions of a template, by their labels."""
-        return self._access.ask(figures_by_version, project, name, labels)
+        return self._access.ask_list(figures_by_version, project, name, labels)

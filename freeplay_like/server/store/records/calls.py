@@ -196,11 +196,22 @@ class Calls(Part):
             ValueError: a cursor that no page gave out.
         """
         nothing = CallPage(rows=(), older=None, newer=None)
-        return self._access.ask_of(project_id, list_calls, nothing, filter, before, after, limit)
+        return self._access.ask_list_of(project_id, list_calls, nothing, filter, before, after, limit)
 
     def after(self, project_id: str, filter: Filter, after_seq: int, limit: int = 100) -> tuple[CallRow, ...]:
         """The first calls that arrived after the one of that number, oldest first."""
         return self._access.ask_of(project_id, calls_after, (), filter, after_seq, limit)
+
+    def settled_seq(self) -> int:
+        """A number up to which no call can appear any more: whoever has seen those goes on after it.
+
+        Ask it before the calls; before a `page`, which a standby may answer, ask `listed_seq`.
+        """
+        return self._access.settled_seq()
+
+    def listed_seq(self) -> int:
+        """As `settled_seq`: a page that is asked for from now on has all calls up to there."""
+        return self._access.listed_seq()
 
     def newest_seq(self, project_id: str) -> int:
         """The number of the call that arrived last, 0 where there is none."""

@@ -115,12 +115,14 @@ class Exports(Part):
 
     def calls(self, project: Project, which: Filter) -> Iterator[tuple[ExportedCall, ...]]:
         """The calls of a filter that have arrived by now, oldest first, in slices that fit into memory."""
-        return self._slices(project, which, self._access.ask(newest_seq, project))
+        until = self._access.ask(newest_seq, project)
+        self._access.expect_all()
+        return self._slices(project, which, until)
 
     def _slices(self, project: Project, filter: Filter, until: int) -> Iterator[tuple[ExportedCall, ...]]:
         after: int | None = 0
         while after is not None:
-            found = self._access.ask(export_slice, project, filter, after, until)
+            found = self._access.ask_list(export_slice, project, filter, after, until)
             if found.calls:
                 yield found.calls
             after = found.after_seq

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, TypeAlias, cast
 
@@ -71,12 +71,13 @@ def save_batches(connection: sa.Connection, batches: Sequence[Batch], *, pricer:
         ids.setdefault(batch.project_key, []).extend(incoming.record.record_id for incoming in batch.records)
     if any(batch.amendments for batch in batches):
         database_of(connection).lock(connection)
-    known = _known(connection, ids)
-    if any(is_unsettled for _, is_unsettled in known.values()):
-        database_of(connection).lock(connection)  # its end may have come to another server meanwhile
-        known = _known(connection, ids)
-    deleted = buried(connection, ids)
-    numbers = _claim(connection, batches, known, deleted)
+    # where servers share a database, claiming tells what is known: by an index that grows into no partitions
+    known = {} if database_of(connection).is_shared else _known_surely(connection, ids)
+    numbers = _claim(connection, batches, known)
+    deleted = buried(connection, ids)  # not before: whoever deletes a record waits for those who have claimed it
+    for project_key, record_id in deleted.intersection(numbers):
+        database_of(connection).forget_records(connection, project_key, [record_id])
+    numbers = {key: seq for key, seq in numbers.items() if key not in deleted}
     plan = _Plan(known=known, deleted=deleted)
     results = []
     for batch, said in zip(batches, amendments.save(connection, batches), strict=True):
@@ -128,18 +129,28 @@ def _known(connection: sa.Connection, ids: Mapping[int, Sequence[str]]) -> dict[
     return known
 
 
+def _known_surely(
+    connection: sa.Connection, ids: Mapping[int, Sequence[str]]
+) -> dict[tuple[int, str], tuple[int, bool]]:
+    """As `_known`; nobody else stores the end of one of them before this transaction ends."""
+    known = _known(connection, ids)
+    if any(is_unsettled for _, is_unsettled in known.values()):
+        database_of(connection).lock(connection)
+        known = _known(connection, ids)  # it may have come to another server meanwhile
+    return known
+
+
 def _claim(
     connection: sa.Connection,
     batches: Sequence[Batch],
     known: dict[RecordKey, tuple[int, bool]],
-    deleted: Collection[RecordKey],
 ) -> Mapping[RecordKey, int]:
     """Number what is new; what another server has stored since `known` was read comes to it."""
     new: dict[RecordKey, datetime] = {}
     for batch in batches:
         for incoming in batch.records:
             key = batch.project_key, incoming.record.record_id
-            if key not in known and key not in deleted:
+            if key not in known:
                 new.setdefault(key, incoming.record.started_at)
     # what came together is numbered by when it began, so that a list in the order of arrival reads in order
     order = sorted(new, key=lambda key: new[key])
@@ -148,7 +159,7 @@ def _claim(
     for project_key, record_id in order:
         if (project_key, record_id) not in numbers:
             late.setdefault(project_key, []).append(record_id)
-    known.update(_known(connection, late))
+    known.update(_known_surely(connection, late))
     return numbers
 
 

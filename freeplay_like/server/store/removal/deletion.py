@@ -68,19 +68,26 @@ class Whole:
 
 
 def delete_records(
-    connection: sa.Connection, project_key: int, found: Sequence[Numbered], now: datetime, *, is_expired: bool = False
+    connection: sa.Connection,
+    project_key: int,
+    found: Sequence[Numbered],
+    now: datetime,
+    *,
+    is_expired: bool = False,
+    is_body_left: bool = False,
 ) -> DeletionReport:
     """Delete some records and everything about them, in the transaction at hand.
 
     `is_expired`: their time was over. Then test cases that people made from them stay, and a late arrival of one is
-    not refused: its time is over too.
+    not refused: its time is over too. `is_body_left`: their bodies and their words in the index are dropped later, with
+    the stretch of numbers that they lie in.
     """
     if not found:
         return DeletionReport()
     seqs, ids = [seq for seq, _ in found], [record_id for _, record_id in found]
     cases = 0
     with database_of(connection).wiping(connection):
-        following.forget(connection, seqs)
+        following.forget(connection, seqs, is_text=not is_body_left)
         if not is_expired:
             tombstones.bury(connection, project_key, ids, to_micros(now))
             cases = beside.delete_of_records(connection, project_key, seqs)
@@ -88,26 +95,12 @@ def delete_records(
         for table in tables_with("project_key", "record_id"):
             if table is not record and table is not amendment:
                 delete_whole(connection, table, _named(table, project_key, ids))
-        gone = delete_whole(connection, record, record.c.seq.in_(seqs))
+        if not is_body_left:
+            connection.execute(sa.delete(record_body).where(record_body.c.seq.in_(seqs)))
+        gone = connection.execute(sa.delete(record).where(record.c.seq.in_(seqs))).rowcount
         database_of(connection).forget_records(connection, project_key, ids)
     _ask_for_wipe(connection, to_micros(now + (WIPE_DELAY_EXPIRED if is_expired else WIPE_DELAY)))
     return DeletionReport(records=gone, amendments=said, test_cases=cases)
-
-
-def expired(connection: sa.Connection, project_key: int, before: datetime, limit: int) -> tuple[Numbered, ...]:
-    """The oldest records of a project that began before a moment."""
-    return _numbered(
-        connection,
-        sa.select(record.c.seq, record.c.record_id)
-        .where(record.c.project_key == project_key, record.c.started_at < to_micros(before))
-        .order_by(record.c.started_at, record.c.seq)
-        .limit(limit),
-    )
-
-
-def _delete_expired(connection: sa.Connection, project_key: int, before: datetime) -> int:
-    with database_of(connection).wiping(connection):
-        return beside.delete_expired(connection, project_key, before, SLICE_RECORDS)
 
 
 def _in_session(connection: sa.Connection, project_key: int, session_id: str) -> tuple[Numbered, ...]:
@@ -267,14 +260,6 @@ class Deletion(Part):
         self._access.change_anyway(lambda connection: self._finish_project(connection, of))
         return report
 
-    def expired(self, project: Project, before: datetime) -> bool:
-        """Delete a slice of what began before a moment; True where more may be left."""
-        find = partial(expired, project_key=project.key, before=before, limit=SLICE_RECORDS)
-        if self._delete(project.key, find, is_expired=True).records:
-            return True
-        rest = partial(_delete_expired, project_key=project.key, before=before)
-        return self._access.change_anyway(rest) > 0
-
     def purge_tombstones(self) -> bool:
         """Forget some of the deletions that are long over; True where more are left."""
         before = to_micros(self._access.clock.now() - tombstones.KEPT)
@@ -296,9 +281,9 @@ class Deletion(Part):
         """
         asked_at = self.wipe_due_at()
         if not asked_at:
-            return self._access.database.wipe_log(self._access.reading)
+            return self._access.database.wipe_log(self._access.reader.engine)
         change = self._access.change_anyway
-        if not self._access.database.wipe(self._access.reading, change, pause):
+        if not self._access.database.wipe(self._access.reader.engine, change, pause):
             return False
         done = store_state.c.name == "wipe_due_at", store_state.c.value == asked_at
         change(lambda connection: connection.execute(sa.update(store_state).where(*done).values(value=0)))

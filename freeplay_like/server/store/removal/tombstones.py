@@ -9,6 +9,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from freeplay_like.server.store.digests import sha256
+from freeplay_like.server.store.engines.database import database_of
 from freeplay_like.server.store.tables import deleted_record
 
 KEPT: Final = timedelta(days=30)
@@ -19,8 +20,12 @@ _ANY: Final = sa.select(deleted_record.c.project_key).limit(1)
 
 
 def bury(connection: sa.Connection, project_key: int, record_ids: Iterable[str], now_micros: int) -> None:
-    """Remember that these records were deleted. Only a hash is kept: an id may tell who it was about."""
-    digests = {sha256(record_id) for record_id in record_ids}
+    """Remember that these records were deleted. Only a hash is kept: an id may tell who it was about.
+
+    What another server is storing just now is there when this returns, and can be deleted.
+    """
+    ids = sorted(set(record_ids))
+    digests = {sha256(record_id) for record_id in ids}
     known = deleted_record.c.project_key == project_key, deleted_record.c.record_sha256.in_(digests)
     connection.execute(sa.delete(deleted_record).where(*known))
     if digests:
@@ -28,6 +33,7 @@ def bury(connection: sa.Connection, project_key: int, record_ids: Iterable[str],
             sa.insert(deleted_record),
             [{"project_key": project_key, "record_sha256": each, "deleted_at": now_micros} for each in digests],
         )
+        database_of(connection).await_records(connection, project_key, ids)
 
 
 def buried(connection: sa.Connection, ids: Mapping[int, Iterable[str]]) -> set[tuple[int, str]]:

@@ -36,3 +36,5 @@ def test_the_tail_goes_on_from_where_the_page_ends() -> None:
     assert addresses.tail_address("p", addresses.where(model="m&n"), None, 7) == (
         "/projects/p/calls/tail?q=model%3Am%26n&after=7"
     )
+    known = addresses.tail_address("p", addresses.where(model="m"), None, 7, shown=[9, 8])
+    assert dict(parse_qsl(urlsplit(known).query)) == {"q": "model:m", "after": "7", "shown": "9,8"}

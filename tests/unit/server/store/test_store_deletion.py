@@ -217,7 +217,7 @@ def test_test_cases_made_from_deleted_records_go_but_stay_where_their_time_was_o
     engine.dispose()
     assert kept.deletion.record(mine, record.record_id).test_cases == 1
     assert rows(kept)["test_case"] == 2
-    while kept.deletion.expired(mine, NOW + timedelta(days=1)):
+    while kept.retention.expire_some(mine, NOW + timedelta(days=1)):
         pass
     assert rows(kept)["test_case"] == 2
 
@@ -227,7 +227,7 @@ def test_what_is_older_than_a_project_keeps_goes_and_may_come_again(kept: Store,
     old = [a_record(mine.id, session_id="s", started_at=began + timedelta(days=i)) for i in range(20)]
     save(kept, mine, old)
     before = NOW - timedelta(days=30)
-    while kept.deletion.expired(mine, before):
+    while kept.retention.expire_some(mine, before):
         pass
     assert ids(kept, mine) == {each.record_id for each in old if each.started_at >= before}
     assert save(kept, mine, old[:1]) == 1

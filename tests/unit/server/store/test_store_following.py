@@ -21,7 +21,7 @@ from freeplay_like.server.store.engines.sqlite import SqliteDatabase
 from freeplay_like.server.store.records.tables import record, record_body
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import Batch, Incoming, IncomingAmendment, Project
-from support.databases import skip_to
+from support.databases import hold, skip_to
 from support.plain_records import a_record
 from support.waiting import until
 
@@ -43,11 +43,6 @@ def derive(store: Store) -> None:
 
 def index(store: Store) -> None:
     store._writer.run(following.index_slice)
-
-
-def hold(store: Store) -> None:
-    """Let nothing be derived but by the test."""
-    store._writer._background = lambda connection: False
 
 
 def count(store: Store, table: str) -> int:
@@ -219,3 +214,12 @@ def test_a_page_of_large_calls_is_cut_short_of_their_bodies(
     save(store, project, *(a_record(project.id, answer="x" * 900) for _ in range(3)))
     found = store.search.calls(project.id, EVERYTHING, 0, 10)
     assert [call.sent is not None for call in found.calls] == [True, False, False]
+
+
+def test_a_value_with_a_character_that_not_every_database_has_is_derived_from_each_time(
+    store: Store, project: Project
+) -> None:
+    for answer in ("first", "second"):
+        save(store, project, a_record(project.id, metadata={"na\0me": "x\0y"}, answer=answer))
+        derive(store)
+    assert answers(store, project, term("metadata.na\ufffdme", "eq", "x\ufffdy")) == ["second", "first"]

@@ -27,7 +27,7 @@ from freeplay_like.server.store.views import (
     StoreUnavailable,
 )
 from freeplay_like.server.store.writer import PENDING_LIMIT_BYTES, Settled
-from support.databases import over_sqlite
+from support.databases import hold, over_sqlite
 from support.plain_records import a_record, an_unsettled
 from support.waiting import until
 
@@ -287,7 +287,8 @@ def test_filters_hold_together(store: Store, project: Project) -> None:
 )
 @pytest.mark.parametrize("is_indexed", [True, False])
 def test_a_text_is_found_as_it_stands(store: Store, project: Project, text: str, is_indexed: bool) -> None:
-    store._writer._background = store._writer._background if is_indexed else lambda connection: False
+    if not is_indexed:
+        hold(store)
     save(
         store,
         project,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import sqlalchemy as sa
 from freeplay_like.core.records import Amendment
 from freeplay_like.server.store.engines.sqlite import SqliteDatabase
 from freeplay_like.server.store.views import Batch, IncomingAmendment, StoreBusy, StoreResult, StoreUnavailable
-from freeplay_like.server.store.writer import CROWD, PENDING_LIMIT_BYTES, Settled, Writer
+from freeplay_like.server.store.writer import CROWD, PENDING_LIMIT_BYTES, Progress, Settled, Writer
+from support.waiting import until
 
 WAIT_S = 20
 
@@ -119,3 +121,80 @@ def test_a_closed_writer_has_written_what_it_took_and_takes_no_more(writer: Writ
     assert len(saved.settled) == 1
     with pytest.raises(StoreUnavailable, match="closed"):
         writer.submit(a_batch())
+
+
+class Background:
+    """Background work that answers as it is told, and counts how often it was asked for."""
+
+    def __init__(self, *answers: Progress) -> None:
+        self.asked = 0
+        self._answers = list(answers)
+
+    def __call__(self, connection: sa.Connection) -> Progress:
+        self.asked += 1
+        return self._answers.pop(0) if self._answers else "done"
+
+
+@contextmanager
+def a_writer(path: Path, background: Background, **options: float) -> Iterator[Writer]:
+    made = Writer(SqliteDatabase(path / "x.db").open(is_writer=True), Saved().save, background, **options)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def rests(writer: Writer) -> bool:
+    return not writer._has_background
+
+
+def test_a_writer_that_rests_looks_for_work_when_it_is_woken(tmp_path: Path) -> None:
+    background = Background()
+    with a_writer(tmp_path, background) as writer:
+        until(lambda: rests(writer), what="the rest")
+        before = background.asked
+        for _ in range(5):
+            writer.wake()
+        until(lambda: background.asked > before and rests(writer), what="the look")
+        assert not writer._is_woken
+
+
+def test_a_writer_that_rests_looks_for_what_others_left_behind_now_and_then(tmp_path: Path) -> None:
+    background = Background()
+    with a_writer(tmp_path, background, look_every_s=0.01):
+        until(lambda: background.asked >= 3, what="the third look")
+
+
+def test_what_another_server_is_at_is_asked_for_again(tmp_path: Path) -> None:
+    background = Background("later", "later")
+    with a_writer(tmp_path, background) as writer:
+        until(lambda: rests(writer), what="the end of the work")
+        assert background.asked == 3
+
+
+def test_a_closed_writer_cannot_be_woken(writer: Writer) -> None:
+    writer.close()
+    writer.wake()
+    assert not writer._is_woken
+
+
+def test_a_job_whose_turn_does_not_come_in_time_is_refused_and_never_done(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("freeplay_like.server.store.writer.WAIT_S", 0.05)
+    held, done = Held(writer), []
+    with pytest.raises(StoreBusy, match="too much waits"):
+        writer.run(lambda connection: done.append("late"))
+    held.let_go()
+    assert writer.enqueue(lambda connection: len(done)).result(WAIT_S) == 0
+
+
+def test_a_job_that_has_begun_is_waited_for(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("freeplay_like.server.store.writer.WAIT_S", 0.05)
+    begun = threading.Event()
+
+    def slow(connection: sa.Connection) -> str:
+        begun.wait(0.2)
+        return "done"
+
+    assert writer.run(slow) == "done"
