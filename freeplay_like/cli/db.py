@@ -27,7 +27,7 @@ from freeplay_like.errors import ConfigurationError
 from freeplay_like.server.store import schema
 from freeplay_like.server.store.engines import sqlite_files
 from freeplay_like.server.store.engines.database import OPTION, Database
-from freeplay_like.server.store.engines.sqlite import DATABASE_NAME
+from freeplay_like.server.store.engines.sqlite import DATABASE_NAME, SqliteDatabase
 from freeplay_like.server.store.records.tables import record
 from freeplay_like.server.store.tables import metadata
 
@@ -121,7 +121,7 @@ def restore(data: Path | None, database_url: str | None, source: Path, *, is_for
         if target.exists() and not is_forced:
             raise ConfigurationError(f"there is a database in {str(data)!r} already; add --force to replace it")
         sqlite_files.check_whole(source)
-        with _opened(sqlite_files.open_as_it_is(source)) as engine:
+        with _opened(_as_it_is(source)) as engine:
             with engine.begin() as connection:
                 if schema.current(connection) is None:
                     raise ConfigurationError(f"{str(source)!r} is no database of this program; see `db backup`")
@@ -182,9 +182,7 @@ def _folder(data: Path | None, database_url: str | None) -> Path:
 
 
 def _info(database: Database, data: Path | None) -> DatabaseInfo:
-    # a file is opened in a way that changes nothing of it
-    engine = database.open(is_writer=False) if data is None else sqlite_files.open_as_it_is(data / DATABASE_NAME)
-    engine = engine.execution_options(**{OPTION: database})
+    engine = database.open(is_writer=False) if data is None else _as_it_is(data / DATABASE_NAME)
     with told(database.name), _opened(engine):
         missing = schema.missing(engine)
         with engine.begin() as connection:
@@ -204,6 +202,11 @@ def _info(database: Database, data: Path | None) -> DatabaseInfo:
 
 def _count(connection: sa.Connection, table: sa.Table) -> int:
     return connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+
+
+def _as_it_is(path: Path) -> sa.Engine:
+    """A file, opened in a way that changes nothing of it."""
+    return sqlite_files.open_as_it_is(path).execution_options(**{OPTION: SqliteDatabase(path)})
 
 
 @contextlib.contextmanager

@@ -174,6 +174,7 @@ def test_a_newer_releases_database_is_refused(folder: Path, tmp_path: Path, comm
     path = folder / DATABASE_NAME
     connection = sqlite3.connect(path)
     connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.execute("UPDATE store_state SET value = 9999 WHERE name = 'serves_from'")
     connection.commit()
     connection.close()
     place = tmp_path / "new" if command == "restore" else folder
