@@ -199,7 +199,7 @@ def exported(server: BackendProcess, words: str = "") -> Counter[str]:
         f"{server.project_base}/export", params={"q": words}, headers=server.headers, timeout=PATIENCE_S
     )
     assert answer.status_code == 200, answer.text
-    return Counter(from_wire(line, dict[str, object])["record_id"] for line in answer.content.splitlines())
+    return Counter(str(from_wire(line, dict[str, object])["record_id"]) for line in answer.content.splitlines())
 
 
 def count(server: BackendProcess) -> int:
