@@ -126,7 +126,7 @@ def test_serve_refuses_what_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "freeplay_like.db").write_bytes(b"something else" * 1_000)
     done = run("serve", "--data", str(tmp_path), "--port", "0")
     assert done.returncode == 1
-    assert "cannot be opened" in done.stderr
+    assert "cannot be used" in done.stderr
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])

@@ -163,8 +163,8 @@ class _Link:
     def _answers(self) -> None:
         while chunk := self._received(self._far):
             if self._trap is not None:
+                self._trap.is_sprung.set()  # before anybody can notice
                 self.close()
-                self._trap.is_sprung.set()
                 break
             if not self._passed(self._near, chunk):
                 break

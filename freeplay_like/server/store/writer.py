@@ -295,7 +295,6 @@ class Writer:
         progress: Progress = "done"  # after a failure the next commit asks for it again: no loop of failures
         try:
             progress = self._transact(self._background)
-            self._is_failing = False
         except Exception as exc:
             if self._unavailable(exc) is None:
                 self.failures += 1

@@ -156,7 +156,7 @@ def _all_ids(chosen: _Chosen) -> Iterator[str]:
     cursor: str | None = "0"
     count = 0
     while cursor is not None and count <= CASES_LIMIT:
-        page = calls.page(chosen.project.id, which, after=cursor, limit=_PAGE)
+        page = calls.page(chosen.project.id, which, after=cursor, limit=_PAGE, is_choice=True)
         yield from (row.record_id for row in reversed(page.rows))
         cursor, count = page.newer, count + len(page.rows)
 

@@ -205,7 +205,7 @@ def _chosen(state: State, project: Project, request: Request) -> Chosen:
     if call_ids:
         rows = store.replays.sources(project, call_ids[:MOST])
         return Chosen(asked=asked, call_ids=tuple(call_ids[:MOST]), rows=rows, has_more=len(call_ids) > MOST)
-    page = store.calls.page(project.id, _originals(asked.which(store.now())), limit=MOST)
+    page = store.calls.page(project.id, _originals(asked.which(store.now())), limit=MOST, is_choice=True)
     return Chosen(asked=asked, rows=page.rows, has_more=page.older is not None)
 
 

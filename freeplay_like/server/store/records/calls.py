@@ -187,16 +187,19 @@ class Calls(Part):
         before: str | None = None,
         after: str | None = None,
         limit: int = 50,
+        is_choice: bool = False,
     ) -> CallPage:
         """Calls in the order of their arrival, newest first.
 
-        `before` takes the `older` cursor of another page, `after` its `newer` one.
+        `before` takes the `older` cursor of another page, `after` its `newer` one. `is_choice`: something is done with
+        just these, so all of them must be there.
 
         Raises:
             ValueError: a cursor that no page gave out.
         """
         nothing = CallPage(rows=(), older=None, newer=None)
-        return self._access.ask_list_of(project_id, list_calls, nothing, filter, before, after, limit)
+        ask = self._access.ask_of if is_choice else self._access.ask_list_of
+        return ask(project_id, list_calls, nothing, filter, before, after, limit)
 
     def after(self, project_id: str, filter: Filter, after_seq: int, limit: int = 100) -> tuple[CallRow, ...]:
         """The first calls that arrived after the one of that number, oldest first."""
