@@ -32,8 +32,11 @@ MAY_SKIP = (
     "root reads everything",
     "a small disk needs the right to mount a tmpfs",
     "another user may not run this Python",
+    "needs nginx",
+    "needs caddy",
 )
-"""Why a test may be skipped in CI all the same: nothing can be installed against it."""
+"""Why a test may be skipped in CI all the same: nothing can be installed against it, or the program that is missing would
+only read an example."""
 
 
 def pytest_configure() -> None:
