@@ -35,8 +35,8 @@ MAY_SKIP = (
     "needs nginx",
     "needs caddy",
 )
-"""Why a test may be skipped in CI all the same: nothing can be installed against it, or what is missing would only read an
-example."""
+"""Why a test may be skipped in CI all the same: nothing can be installed against it, or what is missing would only read
+an example."""
 
 
 def pytest_configure() -> None:
