@@ -96,6 +96,7 @@ def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
     engine = SqliteDatabase(path).open(is_writer=True)
     with engine.begin() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(sa.text("UPDATE store_state SET value = 9999 WHERE name = 'serves_from'"))
     engine.dispose()
     with pytest.raises(schema.DatabaseTooNew, match=r"newer release.*'9999'"):
         Store(SqliteDatabase(path))
