@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from http.cookies import CookieError, SimpleCookie
 from typing import Final, TypeAlias
@@ -19,11 +20,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from freeplay_like.server import http
 from freeplay_like.server.state import Settings, State
+from freeplay_like.server.store.access import primary_alone
 from freeplay_like.server.store.accounts.people import SESSION_AGE, Role
+from freeplay_like.server.store.engines.standby import MAX_LAG_S
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import ApiKey, Project, StoreUnavailable
 from freeplay_like.server.store.views import Scope as KeyScope
@@ -31,6 +34,8 @@ from freeplay_like.server.store.views import Scope as KeyScope
 REMEMBERED_S: Final = 5.0
 """How long a key that was good stays good without asking the store again."""
 _REMEMBERED_LIMIT: Final = 1_024
+CHANGED_S: Final = int(MAX_LAG_S) + 2
+"""How long who changed something is shown lists of the primary: a standby that is further behind is not asked."""
 _CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}
 _UNSAFE: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -196,11 +201,32 @@ class People:
                 if known is not None:
                     person = Person(id=known.id, name=known.name, role=known.role, session_token=token)
                     scope.setdefault("state", {})["person"] = person
+            if self._state.store.has_standby:
+                await self._answer_who_changed(scope, receive, send)
+                return
         await self._app(scope, receive, send)
+
+    async def _answer_who_changed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a browser see what it changed, whichever server it asks next: for so long it is not shown a standby."""
+        name = f"{self._state.settings.cookie_name}_changed"
+
+        async def send_with_cookie(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                secure = "; Secure" if self._state.settings.is_secure else ""
+                cookie = f"{name}=1; Path=/; Max-Age={CHANGED_S}; HttpOnly; SameSite=Lax{secure}"
+                message["headers"] = [*message.get("headers", ()), (b"set-cookie", cookie.encode())]
+            await send(message)
+
+        with primary_alone() if _cookie_in(scope, name) is not None else nullcontext():
+            await self._app(scope, receive, send_with_cookie if scope["method"] in _UNSAFE else send)
 
 
 def session_token_in(scope: Scope, settings: Settings) -> str | None:
     """The session token that a browser sent, good or not."""
+    return _cookie_in(scope, settings.cookie_name)
+
+
+def _cookie_in(scope: Scope, wanted: str) -> str | None:
     cookies = SimpleCookie()
     for name, value in scope["headers"]:
         if name == b"cookie":
@@ -208,7 +234,7 @@ def session_token_in(scope: Scope, settings: Settings) -> str | None:
                 cookies.load(value.decode("latin-1"))
             except CookieError:
                 return None  # not a cookie that any browser keeps for us
-    morsel = cookies.get(settings.cookie_name)
+    morsel = cookies.get(wanted)
     return morsel.value if morsel else None
 
 

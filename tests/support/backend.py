@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, get_args
+from urllib.parse import quote
 
 import psutil
 import pytest
@@ -229,6 +230,8 @@ class Deployment:
             url, servers = self._cluster.url(name), 1
             if self.kind == "servers":
                 arguments, servers = ("--read-database-url", self._standby_url(name), *arguments), 2
+                # A test looks at a list just after another server was sent what is to be in it.
+                url = f"{url}?options={quote('-c synchronous_commit=remote_apply')}"
             with BackendProcess(
                 data_dir, project=project, arguments=arguments, database_url=url, servers=servers
             ) as process:

@@ -34,7 +34,7 @@ def made_postgres(postgres: Cluster) -> Cluster:
 @pytest.fixture(scope="session")
 def made_standby(made_postgres: Cluster) -> Iterator[Cluster]:
     """A standby of that cluster, to read from."""
-    standby = made_postgres.standby("reader")
+    standby = made_postgres.standby("reader", synchronous=True)
     yield standby
     standby.close()
 

@@ -2,14 +2,17 @@
 
 Where there is a standby, `ask_list` and `ask_list_of` are answered there: what goes over many records, and may be a few
 seconds old. Everything else asks the primary: one call, who may do what, and whatever decides what is changed. Who has
-just changed something is shown it: lists come from the primary until the standby has that change.
+just changed something is shown it: lists come from the primary until the standby has that change, or, where another
+server made it, within `primary_alone`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Concatenate, ParamSpec, TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
@@ -24,6 +27,18 @@ from freeplay_like.server.store.writer import Writer
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_is_primary_alone: Final = ContextVar("is_primary_alone", default=False)
+
+
+@contextmanager
+def primary_alone() -> Iterator[None]:
+    """Within it, and in the threads that work for it, nothing is asked of a standby."""
+    before = _is_primary_alone.set(True)
+    try:
+        yield
+    finally:
+        _is_primary_alone.reset(before)
 
 
 def get_project(connection: sa.Connection, project_id: str) -> Project | None:
@@ -85,7 +100,7 @@ class Access:
     def ask_list(self, question: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `ask`, about many records: of the standby, where there is one that is near enough."""
         standby = self.standby
-        if standby is not None and standby.has(self._changed_at_s):
+        if standby is not None and not _is_primary_alone.get() and standby.has(self._changed_at_s):
             try:
                 return standby.reader.answer(lambda connection: question(connection, *args, **kwargs))
             except StoreUnavailable:  # the reader has said why
@@ -110,7 +125,8 @@ class Access:
     def listed_seq(self) -> int:
         """As `settled_seq`, of which lists that are asked for from now on have every record."""
         standby = self.standby
-        return standby.settled_seq if standby is not None and standby.lag_s <= MAX_LAG_S else self.settled_seq()
+        is_standby_asked = standby is not None and standby.lag_s <= MAX_LAG_S and not _is_primary_alone.get()
+        return standby.settled_seq if standby is not None and is_standby_asked else self.settled_seq()
 
     def expect_all(self) -> None:
         """Have lists from now on hold at least all that is stored now."""

@@ -223,6 +223,11 @@ class Store:
         return self._clock.now()
 
     @property
+    def has_standby(self) -> bool:
+        """Whether lists may be read from a copy that follows."""
+        return self._standby is not None
+
+    @property
     def commits(self) -> int:
         """How many groups of batches were committed since the store was opened."""
         return self._writer.commits

@@ -12,6 +12,7 @@ import pytest
 
 from freeplay_like.core.records import Record
 from freeplay_like.core.wire import to_wire
+from freeplay_like.server.store.access import primary_alone
 from freeplay_like.server.store.derived.filters import EVERYTHING
 from freeplay_like.server.store.engines import standby as standbys
 from freeplay_like.server.store.engines.postgres import PostgresDatabase
@@ -99,6 +100,8 @@ def test_lists_may_lack_what_another_server_stored_just_now_but_a_call_that_is_o
     try:
         record = save(other, project)
         assert count(store, project) == 1
+        with primary_alone():
+            assert count(store, project) == 2
         assert store.calls.get(project.id, record.record_id) is not None
     finally:
         copy.execute("SELECT pg_wal_replay_resume()")
