@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 
 import attrs
 import msgspec
 import pytest
 import requests
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Error, Page, Route, expect
 
 from freeplay_like.core.completion import Choice
 from freeplay_like.core.limits import Attempt
@@ -111,6 +112,20 @@ def test_everything_is_reached_with_the_keyboard_alone(page: Page, shop: Shop) -
     expect(page.get_by_role("dialog")).to_be_hidden()
     page.keyboard.press("a")
     expect(page).to_have_url(re.compile(r"/case$"))
+
+
+def test_of_two_views_the_one_asked_for_last_is_shown(page: Page, shop: Shop) -> None:
+    shop.sign_in(page).goto(shop.call(shop.special["plain"]))
+    held: list[Route] = []
+    page.route("**/calls/*tab=raw", lambda route: held.append(route))
+    for key in ("v", "w", "v", "$"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("heading", name="Cost")).to_be_visible()
+    assert len(held) == 1
+    with suppress(Error):  # nobody waits for it any more
+        held[0].continue_()
+    page.wait_for_load_state("networkidle")
+    expect(page.locator('[data-view="cost"][aria-current]')).to_have_count(1)
 
 
 @pytest.mark.parametrize("has_javascript", [True, False], ids=["javascript", "no javascript"])
