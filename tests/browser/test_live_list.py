@@ -92,7 +92,14 @@ def test_a_list_that_lost_its_server_goes_on_where_it_was(pages: Pages, own_shop
 def test_a_list_that_falls_far_behind_is_loaded_again_in_place(page: Page, new_shop: Shop) -> None:
     watch(new_shop, page)
     many = new_shop.maker(seed=9).make(130)
-    new_shop.post(*many)
+    loads: list[Route] = []
+    page.route(new_shop.calls, lambda route: loads.append(route))
+    with page.expect_request(new_shop.calls):
+        new_shop.post(*many)
+    for _ in range(3):  # while its rows are under way, it is told again
+        with page.expect_response("**/calls/tail*"):
+            pass
+    loads[0].continue_()
     expect(page.locator(".row-link").first).to_have_attribute("href", re.compile(many[-1].record_id))
     assert len(ids(page)) == len(set(ids(page)))
     expect(page.locator(ROWS)).to_have_count(50)
@@ -100,6 +107,7 @@ def test_a_list_that_falls_far_behind_is_loaded_again_in_place(page: Page, new_s
     expect(page.locator(ROWS)).to_have_count(51)
     assert ids(page)[0] == last.record_id
     assert page.evaluate("window.mark") == "here"
+    assert len(loads) == 1
 
 
 @pytest.mark.parametrize("slow", ["htmx.min.js", "hx-sse.min.js", "app.js"])

@@ -129,9 +129,12 @@
     return scrollY > 40 || !!document.activeElement.closest("#rows") || (peek && !peek.hidden) || !!find("#rows input:checked");
   }
   function loadAgain() {
-    reload ??= setTimeout(() => {
-      reload = null;
-      htmx.ajax("GET", location.href, { target: "#calls", select: "#calls", swap: "outerHTML" });
+    reload ??= setTimeout(async () => {
+      try { // until the rows are there, the old ones may be told again that they are behind
+        await htmx.ajax("GET", location.href, { target: "#calls", select: "#calls", swap: "outerHTML" });
+      } finally {
+        reload = null;
+      }
       refresh();
     }, RELOAD_AFTER_MS);
   }
