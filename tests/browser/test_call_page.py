@@ -114,6 +114,18 @@ def test_everything_is_reached_with_the_keyboard_alone(page: Page, shop: Shop) -
     expect(page).to_have_url(re.compile(r"/case$"))
 
 
+def test_a_key_counts_at_once_when_the_sheet_of_keys_is_closed(page: Page, shop: Shop) -> None:
+    shop.sign_in(page).goto(shop.call(shop.special["plain"]))
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.evaluate("""() => {
+      const focused = document.activeElement;
+      focused.closest("dialog").close();
+      focused.dispatchEvent(new KeyboardEvent("keydown", {key: "a", bubbles: true}));
+    }""")
+    expect(page).to_have_url(re.compile(r"/case$"))
+
+
 def test_of_two_views_the_one_asked_for_last_is_shown(page: Page, shop: Shop) -> None:
     shop.sign_in(page).goto(shop.call(shop.special["plain"]))
     held: list[Route] = []

@@ -63,7 +63,8 @@
   }
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-    if (event.target.closest("input:not([type=checkbox], [type=radio]), select, textarea, dialog")) {
+    // A dialog that was just closed keeps the focus until the page is drawn again.
+    if (event.target.closest("input:not([type=checkbox], [type=radio]), select, textarea, dialog[open]")) {
       if (event.key === "Escape" && !event.target.closest("dialog")) event.target.blur();
       return;
     }
