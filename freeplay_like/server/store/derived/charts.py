@@ -19,7 +19,7 @@ from freeplay_like.core.histogram import Histogram
 from freeplay_like.server.store.derived import rollups
 from freeplay_like.server.store.derived.counting import column_of, most_common
 from freeplay_like.server.store.derived.facet_index import column_facet
-from freeplay_like.server.store.derived.facets import ANSWERED, Facts, facet_value, unscaled, values_of
+from freeplay_like.server.store.derived.facets import ANSWERED, FAILED, Facts, facet_value, unscaled, values_of
 from freeplay_like.server.store.derived.facts import facts_where
 from freeplay_like.server.store.derived.filters import AllOf, Filter, Term, all_of, find_field, term
 from freeplay_like.server.store.derived.following import derived_seq
@@ -292,9 +292,12 @@ class _Table:
         self._values = (
             [] if self._by is None else [value for value, _ in most_common(connection, of, self._by, ask.limit)]
         )
-        self._keys = {value: self._reader.key((self._by or "", value)) for value in self._values}
-        self._failed = self._reader.key(("outcome", "error"))
-        self._columns = {name: self._reader.key(column_facet(name)) for name in _COLUMNS}
+        by_value = [(self._by or "", value) for value in self._values]
+        keys = self._reader.keys([*by_value, FAILED, *map(column_facet, _COLUMNS)])
+        self._reader.together(keys.values())
+        self._keys = {value: keys.get((name, value)) for name, value in by_value}
+        self._failed = keys.get(FAILED)
+        self._columns = {name: keys.get(column_facet(name)) for name in _COLUMNS}
         self.cells: _Cells = defaultdict(_Cell)
 
     def add(self, stretch: Stretch, members: int) -> None:

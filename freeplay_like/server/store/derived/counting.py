@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from freeplay_like.core.bitmaps import Column, nearest_rank
 from freeplay_like.server.store.derived.facet_index import column_facet
-from freeplay_like.server.store.derived.facets import HAS, Facts, facets_of, number_of, unscaled, values_of
+from freeplay_like.server.store.derived.facets import FAILED, HAS, Facts, facets_of, number_of, unscaled, values_of
 from freeplay_like.server.store.derived.facts import facts_where
 from freeplay_like.server.store.derived.filters import EVERYTHING, Filter
 from freeplay_like.server.store.derived.following import derived_seq
@@ -132,13 +132,15 @@ def count_facets(
             is_partial=False,
         )
     matcher = Matcher(connection, of, which, is_said=True)
-    keys = {name: _keys(connection, of, name, [value for value, _ in counts]) for name, counts in offered.items()}
+    keys = matcher.reader.keys([(name, value) for name, counts in offered.items() for value, _ in counts])
+    matcher.reader.together(keys.values())
+    by_name = {name: {value: key for (of_name, value), key in keys.items() if of_name == name} for name in names}
     found: dict[str, Counter[str]] = {name: Counter() for name in names}
     calls = 0
     for stretch, members in matcher.walk():
         calls += members.bit_count()
         for name in names:
-            _count_stretch(found[name], matcher, stretch, members, name, keys[name])
+            _count_stretch(found[name], matcher, stretch, members, name, by_name[name])
     fields = {name: _values(_by_count(counts)[:limit]) for name, counts in found.items()}
     return Facets(calls=calls, fields=fields, open_fields=open_fields, is_partial=matcher.is_partial)
 
@@ -157,15 +159,6 @@ def _count_stretch(
             counts.update(values_of(facts, name))
 
 
-def _keys(connection: sa.Connection, of: Project, name: str, values: Sequence[str]) -> dict[str, int]:
-    rows = connection.execute(
-        sa.select(facet.c.value, facet.c.key).where(
-            facet.c.project_key == of.key, facet.c.name == name, facet.c.value.in_(values)
-        )
-    )
-    return {value: key for value, key in rows}
-
-
 def _values(counts: Sequence[tuple[str, int]]) -> tuple[FacetValue, ...]:
     return tuple(FacetValue(value=value, calls=calls) for value, calls in counts)
 
@@ -173,8 +166,10 @@ def _values(counts: Sequence[tuple[str, int]]) -> tuple[FacetValue, ...]:
 def summarise(connection: sa.Connection, of: Project, which: Filter) -> Summary:
     """The calls of a filter in numbers, exactly."""
     matcher = Matcher(connection, of, which)
-    columns = {name: matcher.reader.key(column_facet(name)) for name in MEASURES}
-    failed = matcher.reader.key(("outcome", "error"))
+    keys = matcher.reader.keys([*map(column_facet, MEASURES), FAILED])
+    matcher.reader.together(keys.values())
+    columns = {name: keys.get(column_facet(name)) for name in MEASURES}
+    failed = keys.get(FAILED)
     parts: dict[str, list[tuple[int, Column]]] = {name: [] for name in MEASURES}
     calls = errors = 0
     for stretch, members in matcher.walk():

@@ -25,7 +25,9 @@ _BLOCKS: Final = 1 << 24
 _CHUNK: Final = 400
 """How many values one statement asks for: every database takes that many."""
 _MOST_AHEAD: Final = 64
-"""The most blocks that are read at once."""
+"""The most blocks of a facet that are read at once."""
+_MOST_TOGETHER: Final = 2_048
+"""The most blocks of several facets that are read at once: at most some 2 KB each."""
 
 
 def column_facet(name: str) -> FacetName:
@@ -196,26 +198,37 @@ class FacetReader:
     """The stored facets of one project, read as they are asked for, and kept while a question is answered.
 
     Whoever asks for one block goes on to its neighbours: every read of a facet takes twice as many as the one before.
+    Facets that are asked for `together` are read together, for a database may be a network away.
     """
 
     def __init__(self, connection: sa.Connection, project_key: int, *, is_newest_first: bool = True) -> None:
         self._connection = connection
         self._project_key = project_key
         self._is_newest_first = is_newest_first
-        self._read: dict[int, dict[int, bytes]] = {}
-        self._ahead: dict[int, int] = {}
+        self._read: dict[int, dict[int, bytes]] = defaultdict(dict)
+        self._groups: dict[int, tuple[int, ...]] = {}
+        self._ahead: dict[tuple[int, ...], int] = {}
         self._masks: dict[tuple[int, int], int] = {}
         self._columns: dict[tuple[int, int], Column] = {}
 
     def key(self, name: FacetName) -> int | None:
         """The key of a facet; None where no call has it."""
-        return _keys(self._connection, self._project_key, [name], is_made=False).get(name)
+        return self.keys([name]).get(name)
+
+    def keys(self, names: Sequence[FacetName]) -> dict[FacetName, int]:
+        """The keys of those facets that some call has."""
+        return _keys(self._connection, self._project_key, names, is_made=False)
 
     def keys_where(self, name: str, is_wanted: Callable[[str], bool]) -> list[int]:
         """The keys of the facets of a name whose value is wanted."""
         statement = sa.select(facet.c.key, facet.c.value)
         rows = self._connection.execute(statement.where(facet.c.project_key == self._project_key, facet.c.name == name))
         return [key for key, value in rows if is_wanted(value)]
+
+    def together(self, keys: Iterable[int]) -> None:
+        """Whoever asks for one of these facets will ask for the others."""
+        group = tuple(keys)
+        self._groups.update(dict.fromkeys(group, group))
 
     def mask(self, key: int, block: int) -> int:
         """The calls of a block that have a facet."""
@@ -237,14 +250,18 @@ class FacetReader:
         return [place % _BLOCKS for place in self._connection.scalars(statement)]
 
     def _blob(self, key: int, block: int) -> bytes | None:
-        read = self._read.setdefault(key, {})
-        if block not in read:
-            ahead = self._ahead.get(key, 1)
-            self._ahead[key] = min(ahead * 2, _MOST_AHEAD)
-            last = max(0, block - ahead + 1) if self._is_newest_first else min(_BLOCKS - 1, block + ahead - 1)
-            lowest, highest = sorted((block, last))
-            read.update(dict.fromkeys(range(lowest, highest + 1), b""))
-            where = facet_block.c.place.between(_place(key, lowest), _place(key, highest))
-            for place, members in self._connection.execute(sa.select(facet_block).where(where)):
-                read[place % _BLOCKS] = members
-        return read[block] or None
+        if block not in self._read[key]:
+            self._read_on(self._groups.get(key, (key,)), block)
+        return self._read[key][block] or None
+
+    def _read_on(self, group: tuple[int, ...], block: int) -> None:
+        """Read a block of some facets, and those that will be asked for next."""
+        ahead = self._ahead.get(group, 1)
+        self._ahead[group] = min(ahead * 2, _MOST_AHEAD, max(1, _MOST_TOGETHER // len(group)))
+        last = max(0, block - ahead + 1) if self._is_newest_first else min(_BLOCKS - 1, block + ahead - 1)
+        lowest, highest = sorted((block, last))
+        for key in group:
+            self._read[key].update(dict.fromkeys(range(lowest, highest + 1), b""))
+        places = [_place(key, number) for key in group for number in range(lowest, highest + 1)]
+        for place, members in _stored(self._connection, places).items():
+            self._read[place // _BLOCKS][place % _BLOCKS] = members

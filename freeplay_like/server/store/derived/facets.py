@@ -39,6 +39,9 @@ HAS: Final = "#has"
 FacetName: TypeAlias = tuple[str, str]
 """A facet: the name of a field, and a value."""
 
+FAILED: Final[FacetName] = ("outcome", "error")
+"""The facet of the calls that count as errors."""
+
 
 @attrs.frozen(kw_only=True)
 class Said:

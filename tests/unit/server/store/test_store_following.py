@@ -15,6 +15,7 @@ from freeplay_like.core.wire import to_wire
 from freeplay_like.server.store import schema
 from freeplay_like.server.store.bodies import Packer
 from freeplay_like.server.store.derived import finding, following, matching
+from freeplay_like.server.store.derived.charts import ChartAsk, Span
 from freeplay_like.server.store.derived.facets import METADATA_KEYS, VALUE_LIMIT, facet_value, kept_metadata
 from freeplay_like.server.store.derived.filters import EVERYTHING, Filter, term
 from freeplay_like.server.store.engines.sqlite import SqliteDatabase
@@ -223,3 +224,25 @@ def test_a_value_with_a_character_that_not_every_database_has_is_derived_from_ea
         save(store, project, a_record(project.id, metadata={"na\0me": "x\0y"}, answer=answer))
         derive(store)
     assert answers(store, project, term("metadata.na\ufffdme", "eq", "x\ufffdy")) == ["second", "first"]
+
+
+def test_values_that_are_counted_are_read_together(store: Store, project: Project) -> None:
+    asked: list[str] = []
+    sa.event.listen(store._reading, "before_cursor_execute", lambda *them: asked.append(them[2]))
+
+    def statements() -> int:
+        asked.clear()
+        which = term("outcome", "eq", "complete")
+        store.statistics.facets(project.id, which, ["model"], limit=50)
+        store.statistics.summary(project.id, which)
+        span = Span(grain_s=60, begins_at=0, ends_at=60 * round(NOW.timestamp() / 60) + 3_600)
+        store.statistics.chart(project.id, ChartAsk(span=span, by="model", filter=which))
+        return len(asked)
+
+    hold(store)
+    save(store, project, a_record(project.id, model="m"))
+    derive(store)
+    one = statements()
+    save(store, project, *(a_record(project.id, model=f"m-{number}") for number in range(20)))
+    derive(store)
+    assert statements() == one
