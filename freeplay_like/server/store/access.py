@@ -132,24 +132,24 @@ class Access:
         """Have lists from now on hold at least all that is stored now."""
         self._changed_at_s = time.monotonic()
 
-    def change(self, job: Callable[[sa.Connection], T]) -> T:
-        """Do `job` in a transaction of its own, and wait for its commit.
+    def change(self, job: Callable[[sa.Connection], T], *, is_alone: bool = True) -> T:
+        """Do `job` in a transaction of its own, and wait for its commit. `is_alone` as in `Writer.enqueue`.
 
         Raises:
             StoreReadOnly: the disk is nearly full.
             StoreUnavailable: it could not be committed. Whatever `job` raises comes out as it is.
         """
         self._disk.require_room()
-        return self.change_anyway(job)
+        return self.change_anyway(job, is_alone=is_alone)
 
-    def change_anyway(self, job: Callable[[sa.Connection], T]) -> T:
+    def change_anyway(self, job: Callable[[sa.Connection], T], *, is_alone: bool = True) -> T:
         """Like `change`, also when the disk is nearly full: for what makes room, and for what lets people in or out.
 
         Raises:
             StoreUnavailable: it could not be committed. Whatever `job` raises comes out as it is.
         """
         try:
-            return self.writer.run(job)
+            return self.writer.run(job, is_alone=is_alone)
         finally:
             self.expect_all()
 

@@ -116,14 +116,14 @@ class Writer:
             self._put(batch)
             self._pending_bytes += batch.size_bytes
 
-    def run(self, job: Callable[[sa.Connection], T]) -> T:
+    def run(self, job: Callable[[sa.Connection], T], *, is_alone: bool = True) -> T:
         """Do `job` in a transaction of its own, and wait for its commit.
 
         Raises:
             StoreBusy: its turn did not come in time; nothing was done.
             StoreUnavailable: it could not be committed. Whatever `job` raises comes out as it is.
         """
-        future = self.enqueue(job)
+        future = self.enqueue(job, is_alone=is_alone)
         try:
             return future.result(WAIT_S)
         except TimeoutError as exc:
@@ -132,7 +132,7 @@ class Writer:
             return future.result()  # it has begun, and its own waiting for others is bounded
 
     def enqueue(self, job: Callable[[sa.Connection], T], *, is_alone: bool = True) -> Future[T]:
-        """Like `run`, without waiting. `is_alone` False: it goes beside what other servers change."""
+        """Like `run`, without waiting. `is_alone` False: it goes beside what other servers change, or sees to that."""
         future: Future[T] = Future()
 
         def locked(connection: sa.Connection) -> T:

@@ -166,21 +166,19 @@ def _forget_facts(connection: sa.Connection, seqs: Sequence[int]) -> None:
         session_sums.remove(connection, project_key, theirs)
 
 
-def _derived_facts(connection: sa.Connection, seqs: Sequence[int]) -> list[Facts]:
+def _derived_facts(connection: sa.Connection, seqs: Iterable[int], *, is_said: bool = True) -> list[Facts]:
     """The facts of those records of which something is derived."""
     derived = derived_seq(connection)
     found: list[Facts] = []
     for some in chunks([seq for seq in seqs if seq <= derived]):
-        found += facts_where(connection, record.c.seq.in_(some))
+        found += facts_where(connection, record.c.seq.in_(some), is_said=is_said)
     return found
 
 
 def _calls_of(connection: sa.Connection, records: Iterable[tuple[int, str]]) -> list[Facts]:
     """The facts of those among some records, each `(project_key, record_id)`, of which something is derived."""
-    derived = derived_seq(connection)
     found: list[Facts] = []
     for project_key, theirs in groupby(sorted(set(records)), key=lambda pair: pair[0]):
-        for some in chunks([record_id for _, record_id in theirs]):
-            is_one = sa.and_(record.c.project_key == project_key, record.c.record_id.in_(some))
-            found += facts_where(connection, sa.and_(is_one, record.c.seq <= derived), is_said=False)
+        seqs = database_of(connection).seqs_of(connection, project_key, [record_id for _, record_id in theirs])
+        found += _derived_facts(connection, seqs.values(), is_said=False)
     return found

@@ -177,6 +177,13 @@ class Database(Protocol):
         """As `lock`, but False at once where somebody else is."""
         ...
 
+    def lock_traces(self, connection: sa.Connection, *, is_shared: bool) -> None:
+        """Up to the end of the transaction let spans come, or `is_shared` records that name theirs, but not both.
+
+        Whoever wants the store alone as well asks for this before.
+        """
+        ...
+
     def be_brief(self, connection: sa.Connection) -> None:
         """Let what changes tables, in this transaction, fail before others who come after it wait for long."""
         ...
@@ -202,6 +209,10 @@ class Database(Protocol):
 
     def claim(self, connection: sa.Connection, keys: Sequence[RecordKey]) -> Mapping[RecordKey, int]:
         """Number new records, in this order; those are left out that another server stores or has stored."""
+        ...
+
+    def seqs_of(self, connection: sa.Connection, project_key: int, record_ids: Sequence[str]) -> Mapping[str, int]:
+        """The numbers of those of these records that are stored: what is asked with them looks in one place."""
         ...
 
     def settled_seq(self, connection: sa.Connection) -> int:

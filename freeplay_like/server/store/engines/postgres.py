@@ -81,7 +81,7 @@ _PLANNED_EACH_TIME: Final = "plan_cache_mode=force_custom_plan"
 
 _LOCKS: Final = 0x66706C6B
 """The first half of the store's advisory locks; the second says which."""
-_STORE, _PARTITIONS, _TEXTS, _SLICES, _HOUSE = 1, 2, 3, 4, 5
+_STORE, _PARTITIONS, _TEXTS, _SLICES, _HOUSE, _TRACES = 1, 2, 3, 4, 5, 6
 _INTAKES: Final = 0x6670
 """The first 16 bits of the locks of transactions that took numbers; the other 48 are the last number before theirs."""
 _SERVER_LOCKS: Final = _LOCKS + 1
@@ -102,6 +102,9 @@ _CLAIM: Final = sa.text(
     "ON CONFLICT DO NOTHING RETURNING project_key, record_id, seq"
 )
 """No number is taken before the lock is held, and none for a record that is known."""
+_SEQS: Final = sa.text(
+    "SELECT record_id, seq FROM record_key WHERE project_key = :project_key AND record_id = ANY(:ids) AND seq > 0"
+)
 _ADOPT: Final = sa.text(
     "INSERT INTO record_key (project_key, record_id, seq) "
     "SELECT * FROM unnest(CAST(:keys AS bigint[]), CAST(:ids AS text[]), CAST(:seqs AS bigint[]))"
@@ -214,6 +217,9 @@ class PostgresDatabase:
     def try_lock(self, connection: sa.Connection) -> bool:
         return bool(connection.scalar(_TRY_LOCK, {"locks": _LOCKS, "which": _STORE}))
 
+    def lock_traces(self, connection: sa.Connection, *, is_shared: bool) -> None:
+        connection.execute(_LOCK_SHARED if is_shared else _LOCK, {"locks": _LOCKS, "which": _TRACES})
+
     def be_brief(self, connection: sa.Connection) -> None:
         connection.execute(_BE_BRIEF)
 
@@ -254,6 +260,11 @@ class PostgresDatabase:
         if numbers:
             self._make_room(connection, max(numbers.values()))
         return dict(sorted(numbers.items(), key=lambda item: item[1]))
+
+    def seqs_of(self, connection: sa.Connection, project_key: int, record_ids: Sequence[str]) -> Mapping[str, int]:
+        by_stored = {_storable(record_id): record_id for record_id in record_ids}
+        rows = connection.execute(_SEQS, {"project_key": project_key, "ids": list(by_stored)})
+        return {by_stored[record_id]: seq for record_id, seq in rows}
 
     def settled_seq(self, connection: sa.Connection) -> int:
         last = int(connection.execute(_LAST_NUMBER).scalar_one())

@@ -20,7 +20,17 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from freeplay_like.server.store.derived.words import Piece
 from freeplay_like.server.store.engines import sqlite_files
-from freeplay_like.server.store.engines.database import OPTION, Change, ClusterFigures, Line, RecordKey, Sizes, Spans
+from freeplay_like.server.store.engines.database import (
+    OPTION,
+    Change,
+    ClusterFigures,
+    Line,
+    RecordKey,
+    Sizes,
+    Spans,
+    is_one_of,
+    many,
+)
 from freeplay_like.server.store.live import SharedCalls
 from freeplay_like.server.store.records.tables import record
 from freeplay_like.server.store.tables import store_state
@@ -40,6 +50,9 @@ _PRAGMAS: Final = (
     "PRAGMA secure_delete=FAST",  # zeros where they cost no writing; the rest when something was deleted (sqlite_files)
 )
 
+_SEQS: Final = sa.select(record.c.record_id, record.c.seq).where(
+    record.c.project_key == sa.bindparam("project_key"), is_one_of(record.c.record_id, "record_ids")
+)
 _BY_PLACE: Final = SQLiteDialect(paramstyle="qmark")
 _sequence: Final = sa.table("sqlite_sequence", sa.column("name"), sa.column("seq", sa.Integer))
 _LAST_SEQ: Final = sa.select(_sequence.c.seq).where(_sequence.c.name == "record")
@@ -115,6 +128,9 @@ class SqliteDatabase:
     def try_lock(self, connection: sa.Connection) -> bool:
         return True
 
+    def lock_traces(self, connection: sa.Connection, *, is_shared: bool) -> None:
+        """As for `lock`."""
+
     def be_brief(self, connection: sa.Connection) -> None:
         """Whoever writes waits for the whole transaction anyway."""
 
@@ -130,6 +146,10 @@ class SqliteDatabase:
     def claim(self, connection: sa.Connection, keys: Sequence[RecordKey]) -> Mapping[RecordKey, int]:
         last = connection.scalar(_LAST_SEQ) or 0
         return {key: seq for seq, key in enumerate(keys, last + 1)}
+
+    def seqs_of(self, connection: sa.Connection, project_key: int, record_ids: Sequence[str]) -> Mapping[str, int]:
+        rows = connection.execute(_SEQS, {"project_key": project_key, "record_ids": many(record_ids)})
+        return {record_id: seq for record_id, seq in rows}
 
     def settled_seq(self, connection: sa.Connection) -> int:
         return connection.scalar(_LAST_SEQ) or 0

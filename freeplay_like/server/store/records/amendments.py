@@ -12,7 +12,8 @@ from freeplay_like.core.records import Amendment
 from freeplay_like.core.wire import to_wire
 from freeplay_like.server.store.bodies import Packer, raw
 from freeplay_like.server.store.derived import following
-from freeplay_like.server.store.records.tables import amendment, record, score
+from freeplay_like.server.store.engines.database import database_of
+from freeplay_like.server.store.records.tables import amendment, score
 from freeplay_like.server.store.removal.tombstones import buried
 from freeplay_like.server.store.tables import to_micros
 from freeplay_like.server.store.views import Batch, IncomingAmendment, Project
@@ -88,8 +89,7 @@ def _spoken_of(batches: Sequence[Batch]) -> dict[int, list[str]]:
 
 def amend(connection: sa.Connection, of: Project, value: Amendment, now: datetime) -> bool:
     """Store one thing said of a record; False where the project has no such record."""
-    statement = sa.select(record.c.seq).where(record.c.project_key == of.key, record.c.record_id == value.record_id)
-    if connection.scalar(statement) is None:
+    if not database_of(connection).seqs_of(connection, of.key, [value.record_id]):
         return False
     incoming = IncomingAmendment(index=0, amendment=value, body=to_wire(value))
     save(connection, [Batch(project_key=of.key, amendments=(incoming,), received_at=now)])

@@ -21,6 +21,7 @@ from freeplay_like.server.store.derived.lists import (
     newest_seq,
     row_of,
 )
+from freeplay_like.server.store.engines.database import database_of
 from freeplay_like.server.store.records import amendments
 from freeplay_like.server.store.records.tables import record, record_body, sender
 from freeplay_like.server.store.tables import from_micros, to_micros
@@ -46,19 +47,17 @@ class _Metadata(msgspec.Struct):
     metadata: JsonObject = {}
 
 
+def seq_of(connection: sa.Connection, of: Project, record_id: str) -> int | None:
+    """The number of a call; None where the project has no such call."""
+    return database_of(connection).seqs_of(connection, of.key, [record_id]).get(record_id)
+
+
 def get_call(connection: sa.Connection, of: Project, record_id: str) -> StoredCall | None:
     """One call, whole."""
-    found = (
-        connection.execute(
-            sa.select(*COLUMNS, record.c.received_at).where(
-                record.c.project_key == of.key, record.c.record_id == record_id
-            )
-        )
-        .mappings()
-        .one_or_none()
-    )
-    if found is None:
+    seq = seq_of(connection, of, record_id)
+    if seq is None:
         return None
+    found = connection.execute(sa.select(*COLUMNS, record.c.received_at).where(record.c.seq == seq)).mappings().one()
     row = row_of(of, found)
     return StoredCall(
         row=row,
@@ -72,9 +71,7 @@ def get_call(connection: sa.Connection, of: Project, record_id: str) -> StoredCa
 
 def get_sent(connection: sa.Connection, of: Project, record_id: str) -> SentRecord | None:
     """One record as it was sent, and what was said of it."""
-    seq = connection.scalar(
-        sa.select(record.c.seq).where(record.c.project_key == of.key, record.c.record_id == record_id)
-    )
+    seq = seq_of(connection, of, record_id)
     if seq is None:
         return None
     return SentRecord(body=_sent(connection, seq), amendments=amendments.of_record(connection, of, record_id))

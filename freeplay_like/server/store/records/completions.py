@@ -7,8 +7,7 @@ import sqlalchemy as sa
 
 from freeplay_like.core.records import Record, TemplateRef
 from freeplay_like.server.store.access import Part
-from freeplay_like.server.store.records.calls import whole_record
-from freeplay_like.server.store.records.tables import record
+from freeplay_like.server.store.records.calls import seq_of, whole_record
 from freeplay_like.server.store.tables import prompt_template, prompt_version
 from freeplay_like.server.store.views import Project
 
@@ -34,20 +33,14 @@ def known_of(connection: sa.Connection, of: Project, version_id: str | None, par
     """What is known of the version and of the parent that a completion names."""
     return Known(
         version=None if version_id is None else _version(connection, of, version_id),
-        parent_is_record=parent_id is not None and _seq(connection, of, parent_id) is not None,
+        parent_is_record=parent_id is not None and seq_of(connection, of, parent_id) is not None,
     )
 
 
 def get_record(connection: sa.Connection, of: Project, record_id: str) -> Record | None:
     """A record as it was sent."""
-    seq = _seq(connection, of, record_id)
+    seq = seq_of(connection, of, record_id)
     return None if seq is None else whole_record(connection, seq)
-
-
-def _seq(connection: sa.Connection, of: Project, record_id: str) -> int | None:
-    return connection.scalar(
-        sa.select(record.c.seq).where(record.c.project_key == of.key, record.c.record_id == record_id)
-    )
 
 
 def _version(connection: sa.Connection, of: Project, version_id: str) -> KnownVersion | None:

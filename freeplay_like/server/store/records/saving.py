@@ -13,8 +13,9 @@ from freeplay_like.core.records import Record
 from freeplay_like.core.wire import to_wire
 from freeplay_like.server.store.bodies import Packer
 from freeplay_like.server.store.derived import following
+from freeplay_like.server.store.derived.facet_index import chunks
 from freeplay_like.server.store.derived.facets import kept_metadata
-from freeplay_like.server.store.engines.database import RecordKey, database_of, is_one_of, many, upsert
+from freeplay_like.server.store.engines.database import RecordKey, database_of, upsert
 from freeplay_like.server.store.pricing.prices import Priced, Pricer
 from freeplay_like.server.store.records import amendments, span_links
 from freeplay_like.server.store.records.tables import record, record_body, sender
@@ -22,9 +23,7 @@ from freeplay_like.server.store.removal.tombstones import buried
 from freeplay_like.server.store.tables import to_micros
 from freeplay_like.server.store.views import FIRST_LINES_LIMIT, Batch, Incoming, Sender, StoreResult
 
-_FIND: Final = sa.select(record.c.seq, record.c.record_id, record.c.outcome, record.c.ended_at).where(
-    record.c.project_key == sa.bindparam("project_key"), is_one_of(record.c.record_id, "record_ids")
-)
+_STATES: Final = sa.select(record.c.seq, record.c.record_id, record.c.outcome, record.c.ended_at)
 
 _Arrival: TypeAlias = tuple[Incoming, Batch]
 """A record, and the batch it came with."""
@@ -69,6 +68,8 @@ def save_batches(connection: sa.Connection, batches: Sequence[Batch], *, pricer:
     ids: dict[int, list[str]] = {}
     for batch in batches:
         ids.setdefault(batch.project_key, []).extend(incoming.record.record_id for incoming in batch.records)
+    if any(incoming.record.otel_span_id is not None for batch in batches for incoming in batch.records):
+        database_of(connection).lock_traces(connection, is_shared=True)  # their spans may be coming to another server
     if any(batch.amendments for batch in batches):
         database_of(connection).lock(connection)
     # where servers share a database, claiming tells what is known: by an index that grows into no partitions
@@ -123,9 +124,10 @@ def _known(connection: sa.Connection, ids: Mapping[int, Sequence[str]]) -> dict[
     """Which of the records are stored: `(project, id)` to `(seq, whether its end may still come)`."""
     known = {}
     for project_key, wanted in ids.items():
-        rows = connection.execute(_FIND, {"project_key": project_key, "record_ids": many(wanted)})
-        for seq, record_id, outcome, ended_at in rows:
-            known[project_key, record_id] = seq, outcome == "interrupted" and ended_at is None
+        seqs = database_of(connection).seqs_of(connection, project_key, wanted)
+        for some in chunks(list(seqs.values())):
+            for seq, record_id, outcome, ended_at in connection.execute(_STATES.where(record.c.seq.in_(some))):
+                known[project_key, record_id] = seq, outcome == "interrupted" and ended_at is None
     return known
 
 

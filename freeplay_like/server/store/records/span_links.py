@@ -181,9 +181,7 @@ def _is_news(row: _Row, record_id: str) -> bool:
 
 def _retract(connection: sa.Connection, project_key: int, old: str, new: str) -> None:
     """Take back the record of a span, and give what was said of it, and what belongs to it, to another record."""
-    seqs = connection.scalars(
-        sa.select(record.c.seq).where(record.c.project_key == project_key, record.c.record_id == old)
-    ).all()
+    seqs = list(database_of(connection).seqs_of(connection, project_key, [old]).values())
     _move_amendments(connection, project_key, old, new)
     for table in tables_with("project_key", "record_id"):
         where = sa.and_(table.c.project_key == project_key, table.c.record_id == old)
@@ -194,6 +192,7 @@ def _retract(connection: sa.Connection, project_key: int, old: str, new: str) ->
     if seqs:
         following.forget(connection, seqs)
         delete_whole(connection, record, record.c.seq.in_(seqs))
+        database_of(connection).forget_records(connection, project_key, [old])
 
 
 def _move_amendments(connection: sa.Connection, project_key: int, old: str, new: str) -> None:

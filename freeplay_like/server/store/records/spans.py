@@ -15,6 +15,7 @@ from freeplay_like.core.wire import to_wire
 from freeplay_like.server.spans.calls import Role
 from freeplay_like.server.store.access import Access, Part
 from freeplay_like.server.store.bodies import Packer, raw
+from freeplay_like.server.store.engines.database import database_of
 from freeplay_like.server.store.records import span_links
 from freeplay_like.server.store.records.span_tables import otel_span
 from freeplay_like.server.store.records.tables import record
@@ -95,6 +96,8 @@ def save(
     save_batches: SaveBatches,
 ) -> SpanResult:
     """Keep spans, each once, and record the calls among them that nothing else recorded, in the transaction at hand."""
+    database_of(connection).lock_traces(connection, is_shared=False)
+    database_of(connection).lock(connection)
     known = _known(connection, of.key, drafts)
     new = {draft.place: draft for draft in reversed(drafts) if draft.place not in known}
     if not new:
@@ -231,7 +234,7 @@ class Spans(Part):
         """
         now = self._access.clock.now()
         return self._access.change(
-            lambda connection: save(connection, project, drafts, now, api_key_id, self._save_batches)
+            lambda connection: save(connection, project, drafts, now, api_key_id, self._save_batches), is_alone=False
         )
 
     def tree(self, project_id: str, trace_id: str) -> SpanTree:

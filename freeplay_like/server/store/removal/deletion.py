@@ -124,7 +124,8 @@ def _delete_sessions(connection: sa.Connection, project_key: int, session_ids: S
 
 
 def _with_ids(connection: sa.Connection, project_key: int, ids: Sequence[str]) -> tuple[Numbered, ...]:
-    return _numbered(connection, sa.select(record.c.seq, record.c.record_id).where(_named(record, project_key, ids)))
+    seqs = database_of(connection).seqs_of(connection, project_key, ids)
+    return tuple((seq, record_id) for record_id, seq in seqs.items())
 
 
 def _with_seqs(connection: sa.Connection, seqs: Sequence[int]) -> tuple[Numbered, ...]:

@@ -13,9 +13,9 @@ from freeplay_like.core.template_messages import HistorySlot, MediaSlot, Templat
 from freeplay_like.core.templates import PromptTemplate
 from freeplay_like.core.wire import JsonObject, JsonValue
 from freeplay_like.errors import FreeplayError
+from freeplay_like.server.store.engines.database import database_of
 from freeplay_like.server.store.prompts import reading as prompt_reading
 from freeplay_like.server.store.records.calls import whole_record
-from freeplay_like.server.store.records.tables import record
 from freeplay_like.server.store.views import CaseContent, Project
 
 
@@ -31,12 +31,7 @@ def cases_of_records(
     connection: sa.Connection, of: Project, record_ids: Sequence[str]
 ) -> tuple[dict[str, CaseContent], tuple[Skipped, ...]]:
     """What recorded calls are as test cases, by record id, and those that are none."""
-    rows = connection.execute(
-        sa.select(record.c.record_id, record.c.seq).where(
-            record.c.project_key == of.key, record.c.record_id.in_(record_ids)
-        )
-    )
-    seqs: dict[str, int] = {row.record_id: row.seq for row in rows}
+    seqs = database_of(connection).seqs_of(connection, of.key, record_ids)
     contents: dict[str, CaseContent] = {}
     skipped: list[Skipped] = []
     templates: dict[str, PromptTemplate | None] = {}

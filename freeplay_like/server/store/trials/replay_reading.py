@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from freeplay_like.server.store.bodies import unpack
 from freeplay_like.server.store.derived.facet_index import chunks
 from freeplay_like.server.store.derived.lists import COLUMNS, row_of
+from freeplay_like.server.store.engines.database import database_of
 from freeplay_like.server.store.records.tables import record
 from freeplay_like.server.store.tables import from_micros, person
 from freeplay_like.server.store.trials.leases import UNASKED
@@ -95,8 +96,8 @@ def sources(connection: sa.Connection, of: Project, record_ids: Sequence[str]) -
     """The calls of these ids, in that order, without those that are not there."""
     found: dict[str, CallRow] = {}
     for some in chunks(record_ids):
-        where = record.c.project_key == of.key, record.c.record_id.in_(some)
-        rows = connection.execute(sa.select(*COLUMNS).where(*where)).mappings()
+        seqs = database_of(connection).seqs_of(connection, of.key, some)
+        rows = connection.execute(sa.select(*COLUMNS).where(record.c.seq.in_(seqs.values()))).mappings()
         found.update({row["record_id"]: row_of(of, row) for row in rows})
     return tuple(found[record_id] for record_id in dict.fromkeys(record_ids) if record_id in found)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import attrs
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +21,7 @@ from freeplay_like.server.spans.span import Span
 from freeplay_like.server.store.derived import following
 from freeplay_like.server.store.derived.filters import EVERYTHING
 from freeplay_like.server.store.engines.sqlite import SqliteDatabase
+from freeplay_like.server.store.records import spans
 from freeplay_like.server.store.records.spans import SpanDraft, SpanResult
 from freeplay_like.server.store.store import Store
 from freeplay_like.server.store.views import Batch, Incoming, Project
@@ -128,6 +131,37 @@ def test_a_call_that_our_sdk_recorded_is_linked(store: Store, project: Project, 
     assert belongings(store, project) == {"span 2": "ours"}
     assert store.spans.record_of_span(project.id, f"{2:016x}") == "ours"
     assert store.spans.record_of_span(project.id, f"{1:016x}") == "ours"
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+@pytest.mark.parametrize("is_span_first", [True, False])
+def test_a_call_that_comes_in_both_ways_to_two_servers_at_once_is_recorded_once(
+    store: Store, project: Project, is_span_first: bool
+) -> None:
+    def put_record(connection: sa.Connection) -> None:
+        one = an_sdk_record(1)
+        incoming = (Incoming(index=0, record=one, body=to_wire(one)),)
+        store._save(connection, [Batch(project_key=project.key, records=incoming, received_at=BEGAN_AT)])
+
+    def put_span(connection: sa.Connection) -> None:
+        spans.save(connection, project, [a_draft(2, inside=1)], BEGAN_AT, None, store._save)
+
+    def is_waiting() -> bool:
+        statement = sa.text("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'advisory'")
+        with store._reading.begin() as connection:
+            return connection.execute(statement).first() is not None
+
+    first, second = (put_span, put_record) if is_span_first else (put_record, put_span)
+    there = store.database.open(is_writer=True)
+    with ThreadPoolExecutor(1) as pool:
+        with there.begin() as elsewhere:
+            first(elsewhere)
+            later = pool.submit(store._writer.run, second, is_alone=False)
+            until(is_waiting, what="the other server")
+        later.result(60)
+    there.dispose()
+    assert recorded(store, project) == ["ours"]
+    assert belongings(store, project) == {"span 2": "ours"}
 
 
 def test_our_sdks_own_span_links_before_its_record_is_there(store: Store, project: Project) -> None:
