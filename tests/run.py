@@ -17,8 +17,8 @@ from typing import Final
 HERE: Final = Path(__file__).parent
 PYTEST: Final = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--durations=10")
 AT_ONCE: Final = 2
-PORTIONS: Final = {"process": 4, "browser": 2, "others": 2}
-"""In how many the tests of a folder are run; `others` are those of all folders that are not named."""
+PORTIONS: Final = {"browser": 3, "process": 4, "others": 3}
+"""In how many the tests of a folder are run, the longest first; `others` are those of folders that are not named."""
 
 _shown: Final = threading.Lock()
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal
 
+import psutil
 import psycopg
 
 from support import postgres_keeper
@@ -48,6 +49,9 @@ _SETTINGS: Final = {
     "log_line_prefix": "%m [%p] %d ",
     "timezone": "UTC",
 }
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108  a folder with a name of its own is made in it
+_ROOM_BYTES: Final = 4 * 2**30
+"""How much must be free there: a run needs a part of it, and the machine must have memory to spare."""
 _CARELESS: Final = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 
 StopMode = Literal["smart", "fast", "immediate"]
@@ -109,13 +113,21 @@ def _user() -> str | None:
     return next(name for name in _USERS if name in known)
 
 
+def _has_room(folder: Path) -> bool:
+    return (
+        os.access(folder, os.W_OK)
+        and min(shutil.disk_usage(folder).free, psutil.virtual_memory().available) > _ROOM_BYTES
+    )
+
+
 class _Home:
     """A folder for clusters, and the process that removes it with all that runs in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_in_memory: bool) -> None:
         self.binaries = find_binaries()
         self.user = _user()
-        self.path = Path(tempfile.mkdtemp(prefix="freeplay-like-postgres-")).resolve()
+        where = _MEMORY if is_in_memory and _has_room(_MEMORY) else None
+        self.path = Path(tempfile.mkdtemp(prefix="freeplay-like-postgres-", dir=where)).resolve()
         self.path.chmod(0o755)  # its owner may be root, and another user runs the server in it
         self._keeper = subprocess.Popen(
             [sys.executable, "-P", postgres_keeper.__file__, str(self.path)],
@@ -178,8 +190,9 @@ class _Home:
 class Cluster:
     """A PostgreSQL server: `with Cluster() as cluster` starts it, and ends it with all its standbys.
 
-    Without `fsync` it is quick, and may be broken after a kill: failure tests want `fsync=True`. `settings` are those
-    of `postgresql.conf`, and go before ours. `disk_mib`: its data lies on a disk of this size.
+    Without `fsync` it is quick, for it lies in memory where there is room, and may be broken after a kill: failure
+    tests want `fsync=True`. `settings` are those of `postgresql.conf`, and go before ours. `disk_mib`: its data lies on
+    a disk of this size.
 
     Raises:
         NoPostgres: there are no programs to run.
@@ -189,7 +202,7 @@ class Cluster:
     def __init__(
         self, *, fsync: bool = False, settings: Mapping[str, str] | None = None, disk_mib: int | None = None
     ) -> None:
-        self._home = _Home()
+        self._home = _Home(is_in_memory=not fsync)
         self._is_standby = False
         try:
             self._set_up("primary", {**_SETTINGS, **({} if fsync else _CARELESS), **(settings or {})}, disk_mib)
