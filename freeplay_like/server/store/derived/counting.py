@@ -11,7 +11,16 @@ import sqlalchemy as sa
 
 from freeplay_like.core.bitmaps import Column, nearest_rank
 from freeplay_like.server.store.derived.facet_index import column_facet
-from freeplay_like.server.store.derived.facets import FAILED, HAS, Facts, facets_of, number_of, unscaled, values_of
+from freeplay_like.server.store.derived.facets import (
+    EVERY,
+    FAILED,
+    HAS,
+    Facts,
+    facets_of,
+    number_of,
+    unscaled,
+    values_of,
+)
 from freeplay_like.server.store.derived.facts import facts_where
 from freeplay_like.server.store.derived.filters import EVERYTHING, Filter
 from freeplay_like.server.store.derived.following import derived_seq
@@ -123,10 +132,8 @@ def count_facets(
     names = list(dict.fromkeys([*names, *(field.value for field in open_fields[:open_limit])]))
     offered = {name: most_common(connection, of, name, limit, tail) for name in names}
     if which == EVERYTHING:
-        statement = sa.select(sa.func.count()).where(record.c.project_key == of.key)
-        calls = connection.scalar(statement) or 0
         return Facets(
-            calls=calls,
+            calls=_count_all(connection, of),
             fields={name: _values(counts) for name, counts in offered.items()},
             open_fields=open_fields,
             is_partial=False,
@@ -143,6 +150,13 @@ def count_facets(
             _count_stretch(found[name], matcher, stretch, members, name, by_name[name])
     fields = {name: _values(_by_count(counts)[:limit]) for name, counts in found.items()}
     return Facets(calls=calls, fields=fields, open_fields=open_fields, is_partial=matcher.is_partial)
+
+
+def _count_all(connection: sa.Connection, of: Project) -> int:
+    counted = sa.select(facet.c.calls).where(facet.c.project_key == of.key, facet.c.name == EVERY, facet.c.value == "")
+    is_newer = record.c.project_key == of.key, record.c.seq > derived_seq(connection)
+    newer = sa.select(sa.func.count()).select_from(record).where(*is_newer)
+    return (connection.scalar(counted) or 0) + (connection.scalar(newer) or 0)
 
 
 def _count_stretch(

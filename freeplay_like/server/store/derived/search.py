@@ -33,8 +33,10 @@ ERROR_LIMIT: Final = 512
 WORDS_LIMIT: Final = 400
 """The most words that a part of a word is looked up as; one that is in more is so common that reading finds it."""
 _FIRST_HITS: Final = 500
-_MOST_HITS: Final = 50_000
-"""How many hits are asked of the index at once, at first and at most."""
+_MOST_HITS: Final = 1 << 18
+"""About how many hits are asked of the index at once, at first and at most."""
+_FEW: Final = 100
+"""Of so few calls each is asked after; of more, their hits are found with those of all calls between them."""
 _BETWEEN: Final = "\n\x01\n"
 """What lies between the parts of a call: no text is found across it."""
 
@@ -165,7 +167,7 @@ class TextSearch:
         self._groups, self._is_proof = self._lookup()
         self._hits: dict[int, int] = {}
         self._known = range(0)
-        self._most = _FIRST_HITS
+        self._size = _FIRST_HITS
 
     def _lookup(self) -> tuple[list[list[str]], bool]:
         """The words to look up, a group for each piece, and whether whatever has one of each is a hit."""
@@ -197,8 +199,15 @@ class TextSearch:
         if wanted.stop > self._known.stop if self._is_newest_first else wanted.start < self._known.start:
             self._known = range(0)  # the first question, or whoever asks turned round
         while not (wanted.start >= self._known.start and wanted.stop <= self._known.stop):
+            if within.bit_count() <= _FEW:
+                return self._hits_among(first, within)
             self._ask_on(wanted)
         return self._hits.get(block, 0)
+
+    def _hits_among(self, first: int, places: int) -> int:
+        seqs = [first + place for place in members_up(places)]
+        found = self._database.hits_among(self._connection, self._groups, seqs)
+        return mask_of(seq - first for seq in found)
 
     def _ask_on(self, wanted: range) -> None:
         """Ask the index for the next hits after those that are known, each time for more of them."""
@@ -206,18 +215,14 @@ class TextSearch:
             span = range(self._known.start if self._known else wanted.stop)
         else:
             span = range(self._known.stop if self._known else wanted.start, self._indexed_seq + 1)
-        found = self._database.seqs_with_words(
-            self._connection, self._groups, span, self._most, is_newest_first=self._is_newest_first
+        found = self._database.hits(
+            self._connection, self._groups, span, self._size, is_newest_first=self._is_newest_first
         )
-        for block, seqs in groupby(found, key=lambda seq: seq // BLOCK):
+        for block, seqs in groupby(sorted(found.seqs), key=lambda seq: seq // BLOCK):
             self._hits[block] = self._hits.get(block, 0) | mask_of(seq % BLOCK for seq in seqs)
-        is_all = len(found) < self._most
-        if self._is_newest_first:
-            self._known = range(0 if is_all else found[-1], self._known.stop if self._known else span.stop)
-        else:
-            stop = span.stop if is_all else found[-1] + 1
-            self._known = range(self._known.start if self._known else span.start, stop)
-        self._most = min(self._most * 4, _MOST_HITS)
+        known, looked = self._known or found.looked, found.looked
+        self._known = range(min(known.start, looked.start), max(known.stop, looked.stop))
+        self._size = min(self._size * 4, _MOST_HITS)
 
     def _read(self, first: int, places: int) -> int:
         """The members of a set whose texts, read, hold what is wanted."""

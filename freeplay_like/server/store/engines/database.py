@@ -141,6 +141,14 @@ class Spans(Protocol):
         ...
 
 
+@attrs.frozen(kw_only=True)
+class Hits:
+    """The numbers of texts that were found, in no order, and the part of the span in which all were."""
+
+    seqs: Sequence[int]
+    looked: range
+
+
 class Database(Protocol):
     """One of the databases that the store can lie in."""
 
@@ -271,16 +279,23 @@ class Database(Protocol):
         """Words of the index in which a piece is; at most `limit`, in no order."""
         ...
 
-    def seqs_with_words(
+    def hits(
         self,
         connection: sa.Connection,
         words: Sequence[Sequence[str]],
         span: range,
-        limit: int,
+        size: int,
         *,
         is_newest_first: bool,
-    ) -> list[int]:
-        """The first numbers within a span of texts that have one word of every group; at most `limit`."""
+    ) -> Hits:
+        """Texts at the near end of a span that have one word of every group: about `size` of them, or all there are.
+
+        The span is not empty, and neither is a group.
+        """
+        ...
+
+    def hits_among(self, connection: sa.Connection, words: Sequence[Sequence[str]], seqs: Sequence[int]) -> list[int]:
+        """Those of a few texts that have one word of every group, in no order."""
         ...
 
     # --- what it takes, and what is left of what was deleted ----------------------------------------------

@@ -6,13 +6,14 @@ on every database, and no extension is needed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import sqlalchemy as sa
 
 from freeplay_like.server.store.derived.words import Piece
 from freeplay_like.server.store.engines import postgres_tables
+from freeplay_like.server.store.engines.database import Hits
 
 _SHORTEST_PART: Final = 3
 
@@ -69,9 +70,9 @@ def unindex(connection: sa.Connection, texts: Sequence[tuple[int, set[str]]]) ->
         return
     connection.execute(_TAKE, {"seqs": [seq for seq, _ in texts]})
     connection.execute(_SORT_IN)
-    connection.execute(_SCANNING, {"tables": "off", "in_order": "on"})
+    connection.execute(_SCANNING, {**_AS_EVER, "tables": "off"})
     gone = connection.scalars(_DROP_UNUSED_WORDS, {"words": _every(texts), "newest": _NEWEST_TEXTS}).all()
-    connection.execute(_SCANNING, {"tables": "on", "in_order": "on"})
+    connection.execute(_SCANNING, _AS_EVER)
     connection.execute(_TAKE_PARTS, {"keys": list(gone)})
 
 
@@ -97,58 +98,70 @@ def words_with(connection: sa.Connection, piece: Piece, limit: int) -> list[str]
     return list(connection.scalars(sa.text(statement), asked))
 
 
-def seqs_with(
-    connection: sa.Connection, words: Sequence[Sequence[str]], span: range, limit: int, *, is_newest_first: bool
-) -> list[int]:
-    """The first numbers within a span of texts that have one word of every group; at most `limit`.
+def hits(
+    connection: sa.Connection, words: Sequence[Sequence[str]], span: range, size: int, *, is_newest_first: bool
+) -> Hits:
+    """As `Database.hits`.
 
     What PostgreSQL reckons for `@@` leaves out that a text has to be read for it, and that words go together: left to
-    itself it reads all texts for a rare word, or for two common ones that never meet. So only the index of words is
-    asked, for one partition after another; words that are in most texts are found before, by reading the nearest ones.
+    itself it reads all texts for a rare word, or for two common ones that never meet. So the nearest texts are read,
+    where words of most texts are found, and then the index of words is asked.
+
+    For a few words, hits within a window are found without those of all others, for their numbers can be looked up as
+    well. Of many that may stand for one another it reckons that every text has one, and reads them all if it may: so
+    it may not, and the hits of a whole partition are found at once.
     """
-    query = " & ".join("(" + " | ".join(map(_quoted, group)) + ")" for group in words)
-    statement = _NEWEST if is_newest_first else _OLDEST
-    found: list[int] = []
-    connection.execute(_SCANNING, {"tables": "off", "in_order": "off"})
-    for part, within in _parts(span, limit, is_newest_first=is_newest_first):
-        asked = {"words": query, "lowest": part.start, "highest": part.stop - 1, "limit": limit - len(found)}
-        found += connection.scalars(statement, {**asked, "floor": within.start, "ceiling": within.stop - 1})
-        if len(found) == limit:
-            break
-    connection.execute(_SCANNING, {"tables": "on", "in_order": "on"})
-    return found
+    is_near, is_few = size * 4 <= NEAR, max(map(len, words)) <= FEW
+    whole = _partition_at(span, is_newest_first=is_newest_first)
+    if is_near or is_few:
+        window = NEAR if is_near else size * 16
+        looked = span[-window:] if is_newest_first else span[:window]
+    else:
+        looked = range(max(span.start, whole.start), min(span.stop, whole.stop))
+    asked = {"words": _query(words), "lowest": looked.start, "highest": looked.stop - 1}
+    connection.execute(_SCANNING, _BY_WORDS)
+    if is_near or is_few:
+        found = connection.scalars(_IN_WINDOW, asked).all()
+    else:
+        found = connection.scalars(_IN_PARTITION, {**asked, "floor": whole.start, "ceiling": whole.stop - 1}).all()
+    connection.execute(_SCANNING, _AS_EVER)
+    return Hits(seqs=found, looked=looked)
+
+
+def hits_among(connection: sa.Connection, words: Sequence[Sequence[str]], seqs: Sequence[int]) -> list[int]:
+    """Those of some texts that have one word of every group, in no order. Each of them is read."""
+    asked = {"words": _query(words), "seqs": list(seqs), "lowest": min(seqs), "highest": max(seqs)}
+    return list(connection.scalars(_AMONG, asked))
 
 
 NEAR: Final = 2_000
 """How many of the nearest texts may be read: as long as it takes to ask a large index for a word of most texts."""
+FEW: Final = 8
+"""Of so many words that may stand for one another it is reckoned well enough how many texts have one."""
 
 _SCANNING: Final = sa.text(
     "SELECT set_config('enable_seqscan', :tables, true), set_config('enable_indexscan', :in_order, true)"
 )
 """Whether tables may be read from one end to the other, and rows in the order of an index, in this transaction."""
-# Where `floor` and `ceiling` are those of a partition they choose it and nothing else; the exact span is no matter for
-# an index, and so no reason to read every text in it.
-_FOUND: Final = (
-    "SELECT seq FROM record_search WHERE words @@ CAST(:words AS tsquery) AND seq BETWEEN :floor AND :ceiling "
-    "AND seq + 0 BETWEEN :lowest AND :highest ORDER BY seq"
+_BY_WORDS: Final = {"tables": "off", "in_order": "off"}
+_AS_EVER: Final = {"tables": "on", "in_order": "on"}
+_WITH_WORDS: Final = "SELECT seq FROM record_search WHERE words @@ CAST(:words AS tsquery)"
+_IN_WINDOW: Final = sa.text(f"{_WITH_WORDS} AND seq BETWEEN :lowest AND :highest")
+_AMONG: Final = sa.text(f"{_WITH_WORDS} AND seq BETWEEN :lowest AND :highest AND seq = ANY(:seqs)")
+# A partition is chosen by the bounds; the sums are no matter for an index, and so no reason to read every text.
+_IN_PARTITION: Final = sa.text(
+    f"{_WITH_WORDS} AND seq BETWEEN :floor AND :ceiling AND seq + 0 BETWEEN :lowest AND :highest"
 )
-_OLDEST: Final = sa.text(f"{_FOUND} LIMIT :limit")
-_NEWEST: Final = sa.text(f"{_FOUND} DESC LIMIT :limit")
 
 
-def _parts(span: range, limit: int, *, is_newest_first: bool) -> Iterator[tuple[range, range]]:
-    """The parts of a span from its near end, each with the numbers by which its partition is chosen."""
-    if limit * 4 <= NEAR:
-        near = span[-NEAR:] if is_newest_first else span[:NEAR]
-        yield near, near
-        span = span[:-NEAR] if is_newest_first else span[NEAR:]
-    if not span:
-        return
+def _partition_at(span: range, *, is_newest_first: bool) -> range:
     size = postgres_tables.PARTITION
-    numbers = range(span.start // size, (span.stop - 1) // size + 1)
-    for number in reversed(numbers) if is_newest_first else numbers:
-        whole = range(number * size, (number + 1) * size)
-        yield range(max(span.start, whole.start), min(span.stop, whole.stop)), whole
+    number = (span[-1] if is_newest_first else span[0]) // size
+    return range(number * size, (number + 1) * size)
+
+
+def _query(words: Sequence[Sequence[str]]) -> str:
+    return " & ".join("(" + " | ".join(map(_quoted, group)) + ")" for group in words)
 
 
 def _every(texts: Iterable[tuple[int, set[str]]]) -> list[str]:

@@ -24,6 +24,7 @@ from freeplay_like.server.store.engines.database import (
     OPTION,
     Change,
     ClusterFigures,
+    Hits,
     Line,
     RecordKey,
     Sizes,
@@ -75,6 +76,9 @@ _OLDEST_WITH_WORDS: Final = sa.text(
 _NEWEST_WITH_WORDS: Final = sa.text(
     "SELECT rowid FROM record_search WHERE record_search MATCH :words AND rowid BETWEEN :lowest AND :highest "
     "ORDER BY rowid DESC LIMIT :limit"
+)
+_AMONG_WITH_WORDS: Final = sa.text(
+    "SELECT rowid FROM record_search WHERE record_search MATCH :words AND rowid IN (SELECT value FROM json_each(:seqs))"
 )
 
 
@@ -240,19 +244,27 @@ class SqliteDatabase:
         statement = f"SELECT text FROM {words} WHERE {where} LIMIT :limit"  # noqa: S608  put together from the words above
         return list(connection.scalars(sa.text(statement), asked))
 
-    def seqs_with_words(
+    def hits(
         self,
         connection: sa.Connection,
         words: Sequence[Sequence[str]],
         span: range,
-        limit: int,
+        size: int,
         *,
         is_newest_first: bool,
-    ) -> list[int]:
-        groups = ("(" + " OR ".join(map(_quoted, group)) + ")" for group in words)
+    ) -> Hits:
         statement = _NEWEST_WITH_WORDS if is_newest_first else _OLDEST_WITH_WORDS
-        asked = {"words": " AND ".join(groups), "lowest": span.start, "highest": span.stop - 1, "limit": limit}
-        return list(connection.scalars(statement, asked))
+        asked = {"words": _query(words), "lowest": span.start, "highest": span.stop - 1, "limit": size}
+        seqs = connection.scalars(statement, asked).all()
+        if len(seqs) < size:
+            return Hits(seqs=seqs, looked=span)
+        return Hits(
+            seqs=seqs, looked=range(seqs[-1], span.stop) if is_newest_first else range(span.start, seqs[-1] + 1)
+        )
+
+    def hits_among(self, connection: sa.Connection, words: Sequence[Sequence[str]], seqs: Sequence[int]) -> list[int]:
+        asked = {"words": _query(words), "seqs": msgspec.json.encode(list(seqs)).decode()}
+        return list(connection.scalars(_AMONG_WITH_WORDS, asked))
 
     def keeping_house(self) -> AbstractContextManager[bool]:
         return nullcontext(enter_result=True)
@@ -293,6 +305,10 @@ def _insert(table: sa.Table) -> str:
 
 def _joined(words: set[str]) -> str:
     return " ".join(sorted(words))
+
+
+def _query(words: Sequence[Sequence[str]]) -> str:
+    return " AND ".join("(" + " OR ".join(map(_quoted, group)) + ")" for group in words)
 
 
 def _quoted(word: str) -> str:

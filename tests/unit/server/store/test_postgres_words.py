@@ -57,40 +57,53 @@ def words() -> dict[int, set[str]]:
 
 
 @pytest.mark.parametrize("is_newest_first", [True, False])
-@pytest.mark.parametrize("limit", [1, 10, 300, 5_000])
+@pytest.mark.parametrize("size", [10, 20, 300])
 @pytest.mark.parametrize(
     "groups",
     [[["common"]], [["even"], ["odd"]], [["u77"]], [["common"], ["w5", "w6"]], [["it's"], ["odd"]], [["nowhere"]]],
     ids=str,
 )
-def test_the_first_texts_from_one_end_are_found_across_partitions(
-    connection: sa.Connection, groups: list[list[str]], limit: int, is_newest_first: bool
+@pytest.mark.parametrize("few", [1, 8])
+def test_all_texts_of_a_span_are_found_from_one_end_to_the_other(
+    connection: sa.Connection,
+    groups: list[list[str]],
+    size: int,
+    is_newest_first: bool,
+    few: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(postgres_words, "FEW", few)
     for span in (range(TEXTS + 1), range(490, 510), range(777, 1_999), range(TEXTS, 9_000)):
-        having = [seq for seq, own in words().items() if seq in span and all(own.intersection(each) for each in groups)]
-        wanted = sorted(having, reverse=is_newest_first)[:limit]
-        found = postgres_words.seqs_with(connection, groups, span, limit, is_newest_first=is_newest_first)
-        assert found == wanted, span
+        rest = span
+        while rest:
+            found = postgres_words.hits(connection, groups, rest, size, is_newest_first=is_newest_first)
+            assert sorted(found.seqs) == having(groups, found.looked)
+            assert found.looked
+            if is_newest_first:
+                assert found.looked.stop == rest.stop
+                rest = range(rest.start, found.looked.start)
+            else:
+                assert found.looked.start == rest.start
+                rest = range(found.looked.stop, rest.stop)
+        some = span[::7]
+        among = postgres_words.hits_among(connection, groups, some)
+        assert sorted(among) == [seq for seq in having(groups, span) if seq in some]
 
 
-@pytest.mark.parametrize("query", ["'u77'", "'even' & 'odd'", "'common'"])
-def test_no_text_is_read_to_look_for_a_word(connection: sa.Connection, query: str) -> None:
-    plans: list[str] = []
+def having(groups: list[list[str]], span: range) -> list[int]:
+    return [seq for seq, own in words().items() if seq in span and all(own.intersection(each) for each in groups)]
 
-    def explain(*, is_newest_first: bool) -> None:
-        statement = postgres_words._NEWEST if is_newest_first else postgres_words._OLDEST
-        asked = {"words": query, "lowest": 500, "highest": 900, "floor": 500, "ceiling": 999, "limit": 50}
-        plans.append("\n".join(connection.scalars(sa.text(f"EXPLAIN {statement.text}"), asked)))
 
-    connection.execute(postgres_words._SCANNING, {"tables": "off", "in_order": "off"})
-    for is_newest_first in (True, False):
-        explain(is_newest_first=is_newest_first)
-    for plan in plans:
-        assert "Bitmap Index Scan on record_search_1_words_idx" in plan
-        assert plan.count("record_search_1_words_idx") == plan.count("Bitmap Index Scan")
+@pytest.mark.parametrize("query", ["'u77'", "'even' & 'odd'", "'w5' | 'w6'"])
+@pytest.mark.parametrize("statement", [postgres_words._IN_WINDOW, postgres_words._IN_PARTITION], ids=["few", "many"])
+def test_no_text_is_read_to_look_for_a_word(connection: sa.Connection, query: str, statement: sa.TextClause) -> None:
+    asked = {"words": query, "lowest": 510, "highest": 900, "floor": 500, "ceiling": 999}
+    connection.execute(postgres_words._SCANNING, postgres_words._BY_WORDS)
+    plan = "\n".join(connection.scalars(sa.text(f"EXPLAIN {statement.text}"), asked))
+    assert "Bitmap Index Scan on record_search_1_words_idx" in plan
 
 
 def test_the_settings_for_looking_up_words_do_not_outlast_it(connection: sa.Connection) -> None:
-    postgres_words.seqs_with(connection, [["common"]], range(TEXTS), 5, is_newest_first=True)
+    postgres_words.hits(connection, [["common"]], range(TEXTS), 5, is_newest_first=True)
     for setting in ("enable_seqscan", "enable_indexscan"):
         assert connection.scalar(sa.text("SELECT current_setting(:name)"), {"name": setting}) == "on"
