@@ -163,6 +163,8 @@ class Column:
             return self.present, 0
         less, equal = 0, self.present
         for place in range(len(self.planes) - 1, -1, -1):
+            if not equal:
+                break
             plane = self.planes[place]
             if number >> place & 1:
                 less |= equal & ~plane
