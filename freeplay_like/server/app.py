@@ -29,7 +29,7 @@ from freeplay_like.server.intake import Intake
 from freeplay_like.server.keeper import Keeper
 from freeplay_like.server.metrics import class_of
 from freeplay_like.server.otlp import Otlp
-from freeplay_like.server.pages import message_page, page_routes, signed_out_page
+from freeplay_like.server.pages import message_answer, page_routes, signed_out_page
 from freeplay_like.server.protocol import DIRECT_KEY
 from freeplay_like.server.state import State, Topic
 from freeplay_like.server.store.views import StoreUnavailable
@@ -163,7 +163,9 @@ def _wants_page(request: Request) -> bool:
 async def _on_refused(request: Request, exc: Exception) -> Response:
     refused = cast("HTTPException", exc)
     if _wants_page(request):
-        return message_page(refused.detail, _REFUSALS.get(refused.status_code, ""), status=refused.status_code)
+        return message_answer(
+            request, refused.detail, _REFUSALS.get(refused.status_code, ""), status=refused.status_code
+        )
     return http.json_error(refused.status_code, refused.detail, refused.headers)
 
 
@@ -178,7 +180,7 @@ async def _on_unavailable(request: Request, exc: Exception) -> Response:
     if _wants_page(request):
         said = str(exc)
         message = f"{said[:1].upper()}{said[1:]}. Nothing is lost: try again in a moment."
-        return message_page("The server cannot answer just now", message, status=503, headers=headers)
+        return message_answer(request, "The server cannot answer just now", message, status=503, headers=headers)
     return http.json_error(503, str(exc), headers)
 
 

@@ -15,11 +15,11 @@ from starlette.routing import BaseRoute, Route
 from freeplay_like.server.pages import call as one_call
 from freeplay_like.server.pages import calls, health, live, replay, review, sessions, settings, templates, trials
 from freeplay_like.server.pages.home import build_projects, first_page
-from freeplay_like.server.pages.page import message_page, page, signed_out_page
+from freeplay_like.server.pages.page import message_answer, page, signed_out_page
 from freeplay_like.server.pages.static import static_routes
 from freeplay_like.server.state import State
 
-__all__ = ["message_page", "page_routes", "signed_out_page"]
+__all__ = ["message_answer", "page_routes", "signed_out_page"]
 
 _ROOMS: Final = (calls, review, replay, live, one_call, sessions, templates, trials, health, settings)
 """In this order their addresses are looked at; `one_call` takes whatever stands behind `calls/`."""

@@ -14,12 +14,12 @@ import attrs
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from freeplay_like.server import http
 from freeplay_like.server.auth import Person, require_person
-from freeplay_like.server.pages.page import PageProblem, message_page, render_part
+from freeplay_like.server.pages.page import PageProblem, message_answer
 from freeplay_like.server.state import State
 from freeplay_like.server.store.views import Conflict, NotFound, Refused, StoreUnavailable, TooMuch
 
@@ -127,10 +127,10 @@ def action(path: str, act: Act, state: State, may: May = "anybody") -> Route:
                 raise PageProblem("For administrators", "Only an administrator may do this.", status=403)
             return act(Sent(state=state, request=request, person=person, form=form))
         except PageProblem as problem:
-            return _refused(request, problem.title, problem.message, problem.status)
+            return message_answer(request, problem.title, problem.message, problem.status)
         except tuple(kind for kind, _ in _STATUS) as exc:
             status = next(status for kind, status in _STATUS if isinstance(exc, kind))
-            return _refused(request, "This could not be done", _sentence(str(exc)), status)
+            return message_answer(request, "This could not be done", _sentence(str(exc)), status)
 
     async def endpoint(request: Request) -> Response:
         person = require_person(request)
@@ -162,18 +162,6 @@ async def read_form(request: Request) -> Form:
     if bad is not None:
         raise HTTPException(400, f"the field {bad[:100]!a} holds a NUL, which no text has")
     return Form(tuple(fields))
-
-
-def _refused(request: Request, title: str, message: str, status: int) -> Response:
-    if "hx-request" not in request.headers:
-        return message_page(title, message, status=status)
-    headers = {
-        "HX-Retarget": "#problem",
-        "HX-Reselect": ".problem",
-        "HX-Reswap": "innerHTML",
-        "Cache-Control": "no-store",
-    }
-    return HTMLResponse(render_part("problem.html", {"title": title, "message": message}), status, headers)
 
 
 def _sentence(text: str) -> str:

@@ -162,6 +162,26 @@ def message_page(title: str, message: str, status: int = 404, headers: Mapping[s
     return HTMLResponse(render("message.html", context), status_code=status, headers={**_HEADERS, **(headers or {})})
 
 
+def message_answer(
+    request: Request, title: str, message: str, status: int, headers: Mapping[str, str] | None = None
+) -> HTMLResponse:
+    """A message as whoever asked can show it: the browser's script beside what stands there, a browser as a page."""
+    if "hx-request" not in request.headers:
+        return message_page(title, message, status=status, headers=headers)
+    text = render_part("problem.html", {"title": title, "message": message})
+    return HTMLResponse(text, status, {**_BESIDE, **(headers or {})})
+
+
+_BESIDE: Final = {
+    "HX-Retarget": "#problem",
+    "HX-Reselect": ".problem",
+    "HX-Reswap": "innerHTML",
+    "HX-Push-Url": "false",
+    "HX-Replace-Url": "false",
+    "Cache-Control": "no-store",
+}
+
+
 def signed_out_page() -> HTMLResponse:
     """What a browser sees that is not signed in: how to get a link."""
     context = MessageContext(
