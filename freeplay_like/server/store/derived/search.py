@@ -199,15 +199,12 @@ class TextSearch:
         if wanted.stop > self._known.stop if self._is_newest_first else wanted.start < self._known.start:
             self._known = range(0)  # the first question, or whoever asks turned round
         while not (wanted.start >= self._known.start and wanted.stop <= self._known.stop):
-            if within.bit_count() <= _FEW:
-                return self._hits_among(first, within)
+            few = [first + place for place in members_up(within)] if within.bit_count() <= _FEW else []
+            found = self._database.hits_among(self._connection, self._groups, few) if few else None
+            if found is not None:
+                return mask_of(seq - first for seq in found)
             self._ask_on(wanted)
         return self._hits.get(block, 0)
-
-    def _hits_among(self, first: int, places: int) -> int:
-        seqs = [first + place for place in members_up(places)]
-        found = self._database.hits_among(self._connection, self._groups, seqs)
-        return mask_of(seq - first for seq in found)
 
     def _ask_on(self, wanted: range) -> None:
         """Ask the index for the next hits after those that are known, each time for more of them."""

@@ -294,8 +294,10 @@ class Database(Protocol):
         """
         ...
 
-    def hits_among(self, connection: sa.Connection, words: Sequence[Sequence[str]], seqs: Sequence[int]) -> list[int]:
-        """Those of a few texts that have one word of every group, in no order."""
+    def hits_among(
+        self, connection: sa.Connection, words: Sequence[Sequence[str]], seqs: Sequence[int]
+    ) -> Sequence[int] | None:
+        """Those of a few texts that have one word of every group; None where `hits` finds them with less."""
         ...
 
     # --- what it takes, and what is left of what was deleted ----------------------------------------------

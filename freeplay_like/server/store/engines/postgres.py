@@ -371,7 +371,9 @@ class PostgresDatabase:
     ) -> Hits:
         return postgres_words.hits(connection, words, span, size, is_newest_first=is_newest_first)
 
-    def hits_among(self, connection: sa.Connection, words: Sequence[Sequence[str]], seqs: Sequence[int]) -> list[int]:
+    def hits_among(
+        self, connection: sa.Connection, words: Sequence[Sequence[str]], seqs: Sequence[int]
+    ) -> Sequence[int] | None:
         return postgres_words.hits_among(connection, words, seqs)
 
     # --- what it takes, and what is left of what was deleted ----------------------------------------------
