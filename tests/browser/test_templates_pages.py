@@ -283,7 +283,8 @@ def test_what_changed_is_shown_word_by_word_in_two_views(page: Page, new_shop: S
     page.keyboard.press("p")
     expect(page.get_by_role("heading", level=1)).to_have_text("What changed from version 1 to 2")
     assert "view=sides" in page.url
-    page.keyboard.press("u")
+    with page.expect_navigation():  # a key is for the page that is there
+        page.keyboard.press("u")
     page.keyboard.press("n")
     expect(page.get_by_role("heading", level=1)).to_have_text("What changed from version 2 to 3")
     page.get_by_label("From", exact=True).select_option(label="3 staging")
