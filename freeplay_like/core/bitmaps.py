@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, overload
 
 import attrs
 
@@ -106,12 +106,42 @@ def _little(numbers: Sequence[int]) -> bytes:
     return struct.pack(f"<{len(numbers)}H", *numbers)
 
 
+class _Packed(Sequence[int]):
+    """Sets that are unpacked when they are first looked at: a comparison is mostly decided by the highest digits."""
+
+    def __init__(self, sets: Iterable[bytes]) -> None:
+        self._sets: list[bytes | int] = list(sets)
+
+    def __len__(self) -> int:
+        return len(self._sets)
+
+    @overload
+    def __getitem__(self, place: int) -> int: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[int]: ...
+
+    def __getitem__(self, place: int | slice) -> int | Sequence[int]:
+        if isinstance(place, slice):
+            return tuple(self)[place]
+        found = self._sets[place]
+        if isinstance(found, bytes):
+            found = self._sets[place] = unpack(found)
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == tuple(other) if isinstance(other, (tuple, _Packed)) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+
 @attrs.frozen
 class Column:
     """A column of whole numbers, one a member of `present`, cut into planes: the k-th holds who has the k-th digit."""
 
     present: int = 0
-    planes: tuple[int, ...] = ()
+    planes: Sequence[int] = ()
 
     @classmethod
     def of(cls, values: Iterable[tuple[int, int]]) -> Column:
@@ -190,9 +220,9 @@ class Column:
         begin = 2 + 2 * count
         sets = []
         for length in lengths:
-            sets.append(unpack(packed[begin : begin + length]))
+            sets.append(packed[begin : begin + length])
             begin += length
-        return cls(sets[0], tuple(sets[1:]))
+        return cls(unpack(sets[0]), _Packed(sets[1:]))
 
 
 def nearest_rank(parts: Iterable[tuple[int, Column]], share: float) -> int | None:
@@ -222,5 +252,5 @@ def _plane(column: Column, place: int) -> int:
     return column.planes[place] if place < len(column.planes) else 0
 
 
-def _deepened(planes: tuple[int, ...], depth: int) -> tuple[int, ...]:
-    return planes + (0,) * (depth - len(planes))
+def _deepened(planes: Sequence[int], depth: int) -> tuple[int, ...]:
+    return (*planes, *(0,) * (depth - len(planes)))
