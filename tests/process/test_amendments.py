@@ -16,8 +16,6 @@ from freeplay_like.core.wire import from_wire, to_wire
 from support.backend import BackendProcess
 from support.plain_records import a_record
 
-pytestmark = pytest.mark.over("sqlite", "servers")
-
 TIMEOUT_S = 30
 
 

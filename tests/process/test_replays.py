@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from freeplay_like.local.simulator import Simulator
 from support.backend import BackendProcess
 from support.plain_records import a_record
 from support.records import post_records
 from support.reviewer import PATIENCE_S, SECRET, Reviewer, asked_again, connected, recorded
 from support.waiting import until
-
-pytestmark = pytest.mark.over("sqlite", "servers")
 
 
 def test_a_call_is_asked_again_and_its_record_says_of_which(own_backend: BackendProcess, simulator: Simulator) -> None:

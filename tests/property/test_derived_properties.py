@@ -141,6 +141,7 @@ class World:
             self.unsettled.pop(call.record.record_id, None)
 
     def price(self) -> None:
+        assert self.store.prices.wait(60), "a call waits for its price, and would get it later"
         priced = self.pick()
         costs = {call.seq: self.random.choice((None, 0, self.random.randrange(10**9))) for call in priced}
 
